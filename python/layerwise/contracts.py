@@ -1,0 +1,223 @@
+"""The CSV files in which medicine meets networks: columns, reading with validation, atomic writing.
+
+Every stage reads the files of the stage before it and nothing else. An unknown or missing column,
+a wrong type or a repeated key is an `InputError` that names the file and the line.
+"""
+from __future__ import annotations
+
+import csv
+import math
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+from layerwise.errors import InputError
+
+INDEX_COLUMNS = ("key", "case", "group", "candidate", "augmentation", "label")
+LOG_COLUMNS = ("iteration", "epoch", "lr", "loss", "validation_auc", "seconds")
+SCORE_COLUMNS = ("case", "group", "candidate", "lesion", "label")
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image (frame, volume, region) of a data set, with or without lesions and candidates."""
+
+    case: str
+    group: str
+    split: str
+    lesions: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One candidate box in pixels (x, y = top left); `lesion` is empty for a false positive."""
+
+    case: str
+    group: str
+    candidate: str
+    lesion: str
+    label: int
+    x: float
+    y: float
+    w: float
+    h: float
+    score: float
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """One datum of an LMDB, in LMDB order."""
+
+    key: str
+    case: str
+    group: str
+    candidate: str
+    augmentation: str
+    label: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """One scored candidate: patch probabilities already averaged, one per class."""
+
+    case: str
+    group: str
+    candidate: str
+    lesion: str
+    label: int
+    probabilities: tuple[float, ...]
+
+
+Row = TypeVar("Row", Case, Candidate, IndexRow)
+
+
+@contextmanager
+def atomic_text(path: Path) -> Iterator[TextIO]:
+    """Open a temporary sibling of `path` for writing; rename it to `path` only on success."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{threading.get_ident()}")
+    try:
+        with partial.open("w", newline="", encoding="utf-8") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_rows(path: Path, rows: Iterable[Row], row_type: type[Row]) -> None:
+    """Write dataclass rows as CSV, atomically."""
+    names = [field.name for field in fields(row_type)]
+    with atomic_text(path) as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([getattr(row, name) for name in names] for row in rows)
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None
+               ) -> tuple[list[str], list[dict[str, str]]]:
+    """Header and rows of a CSV as strings; with `columns`, exactly these must be there.
+
+    Raises InputError when the file is missing, is not UTF-8 text, has other columns than asked for,
+    or has a line with another number of fields than the header.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.reader(handle)
+            header = next(reader, None)
+            lines = [(reader.line_num, line) for line in reader if line]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a UTF-8 CSV file ({error})") from None
+    if header is None:
+        raise InputError(f"{path}: empty; expected a CSV header line")
+    if columns is not None:
+        missing = [name for name in columns if name not in header]
+        unknown = [name for name in header if name not in columns]
+        if missing:
+            raise InputError(f"{path}: missing column {', '.join(missing)}; "
+                             f"expected {', '.join(columns)}")
+        if unknown:
+            raise InputError(f"{path}: unknown column {', '.join(unknown)}; "
+                             f"expected {', '.join(columns)}")
+    for number, line in lines:
+        if len(line) != len(header):
+            raise InputError(f"{path}, line {number}: {len(line)} fields, expected {len(header)}")
+    return header, [dict(zip(header, line)) for _, line in lines]
+
+
+def _convert(path: Path, number: int, name: str, kind: str, text: str) -> Any:
+    try:
+        if kind == "int":
+            return int(text)
+        if kind == "float":
+            value = float(text)
+            if math.isfinite(value):
+                return value
+            raise ValueError
+    except ValueError:
+        raise InputError(f"{path}, line {number}: {name} is {text!r}, "
+                         f"expected a finite {kind}") from None
+    return text
+
+
+def read_rows(path: Path, row_type: type[Row], unique: str | None = None) -> list[Row]:
+    """Rows of a CSV written by `write_rows`, types checked; values of `unique` must not repeat."""
+    kinds = {field.name: str(field.type) for field in fields(row_type)}
+    _, table = read_table(path, list(kinds))
+    rows = [row_type(**{name: _convert(path, number, name, kinds[name], text)
+                        for name, text in line.items()})
+            for number, line in enumerate(table, start=2)]
+    if unique is not None:
+        seen: set[str] = set()
+        for row in rows:
+            value = getattr(row, unique)
+            if value in seen:
+                raise InputError(f"{path}: {unique} {value} occurs twice")
+            seen.add(value)
+    return rows
+
+
+def read_cases(path: Path) -> list[Case]:
+    """cases.csv; raises InputError for an unknown split or a negative number of lesions."""
+    cases = read_rows(path, Case, unique="case")
+    for case in cases:
+        if case.split not in SPLITS:
+            raise InputError(f"{path}: case {case.case} has split {case.split!r}, "
+                             f"expected {' or '.join(SPLITS)}")
+        if case.lesions < 0:
+            raise InputError(f"{path}: case {case.case} has {case.lesions} lesions")
+    return cases
+
+
+def read_candidates(path: Path) -> list[Candidate]:
+    """candidates.csv; a positive label needs a lesion and a lesion needs a positive label."""
+    candidates = read_rows(path, Candidate, unique="candidate")
+    for row in candidates:
+        if (row.label != 0) != bool(row.lesion):
+            raise InputError(f"{path}: candidate {row.candidate} has label {row.label} "
+                             f"and lesion {row.lesion!r}; one contradicts the other")
+    return candidates
+
+
+def read_index(path: Path) -> list[IndexRow]:
+    """index.csv of an LMDB."""
+    return read_rows(path, IndexRow, unique="key")
+
+
+def write_scores(path: Path, scores: Iterable[Score], classes: Sequence[str]) -> None:
+    """Write scores.csv, probabilities with nine significant digits (float32 survives)."""
+    with atomic_text(path) as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow([*SCORE_COLUMNS, *(f"p_{name}" for name in classes)])
+        for row in scores:
+            writer.writerow([row.case, row.group, row.candidate, row.lesion, row.label,
+                             *(f"{value:.9g}" for value in row.probabilities)])
+
+
+def read_scores(path: Path) -> tuple[list[Score], list[str]]:
+    """Scores and class names of a scores.csv; probabilities must be finite and within 0..1."""
+    header, table = read_table(path)
+    fixed = len(SCORE_COLUMNS)
+    classes = header[fixed:]
+    if tuple(header[:fixed]) != SCORE_COLUMNS or not classes \
+            or not all(name.startswith("p_") for name in classes):
+        raise InputError(f"{path}: columns must be {', '.join(SCORE_COLUMNS)}, p_<class>...")
+    scores, seen = [], set()
+    for number, line in enumerate(table, start=2):
+        values = tuple(_convert(path, number, name, "float", line[name]) for name in classes)
+        if not all(0.0 <= value <= 1.0 for value in values):
+            raise InputError(f"{path}, line {number}: a probability lies outside 0..1")
+        if line["candidate"] in seen:
+            raise InputError(f"{path}: candidate {line['candidate']} occurs twice")
+        seen.add(line["candidate"])
+        scores.append(Score(line["case"], line["group"], line["candidate"], line["lesion"],
+                            _convert(path, number, "label", "int", line["label"]), values))
+    return scores, [name[2:] for name in classes]

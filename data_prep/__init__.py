@@ -1,0 +1,1 @@
+"""Medicine and images: readers, phantoms, candidates and patches, packed for Caffe."""

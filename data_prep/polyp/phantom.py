@@ -1,0 +1,179 @@
+"""The phantom of the polyp task: seeded synthetic colonoscopy videos, a stand-in for recorded ones.
+
+`render_video` draws one video (a group of frames that share a colon, an endoscope and, in most, a
+polyp); `write_phantom` writes many in the layout of a real data set: frames/, masks/ and
+manifest.csv.
+"""
+from __future__ import annotations
+
+import csv
+import functools
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from data_prep.polyp.colon import make_wall
+from data_prep.polyp.endoscope import field_mask, make_endoscope
+from data_prep.polyp.rays import render
+from data_prep.polyp.scene import camera_path, inhabit
+from data_prep.polyp.sensor import expose
+from layerwise.errors import InputError
+
+SMALLEST_POLYP_PX = 60
+"""At 384 x 288. A sliver of polyp smaller than this is left out of the mask: nobody would outline
+it."""
+
+
+@dataclass(frozen=True)
+class PhantomSettings:
+    """How many videos, how long, how large, and what share of them holds a polyp."""
+
+    videos: int = 40
+    frames_per_video: int = 12
+    width: int = 384
+    height: int = 288
+    polyp_video_fraction: float = 0.75
+
+    def __post_init__(self) -> None:
+        for name in ("videos", "frames_per_video"):
+            if getattr(self, name) < 1:
+                raise InputError(f"phantom: {name} is {getattr(self, name)}; it must be at least 1")
+        if min(self.width, self.height) < 64:
+            raise InputError(
+                f"phantom: frames of {self.width}x{self.height} are too small; at least 64x64"
+            )
+        if not 0 <= self.polyp_video_fraction <= 1:
+            raise InputError(
+                f"phantom: polyp_video_fraction is {self.polyp_video_fraction}; "
+                "it must be between 0 and 1"
+            )
+
+
+@dataclass(frozen=True)
+class Frame:
+    case: str
+    group: str
+    image: np.ndarray
+    """uint8 (height, width, 3), BGR."""
+    mask: np.ndarray
+    """uint8 (height, width), 255 on the polyp, else 0."""
+
+
+def has_polyp(settings: PhantomSettings, seed: int, index: int) -> bool:
+    """Whether video `index` holds a polyp: an exact share of the videos, spread by the seed."""
+    order = np.random.default_rng([seed, 0]).permutation(settings.videos)
+    return bool(order[index] < round(settings.polyp_video_fraction * settings.videos))
+
+
+def render_video(settings: PhantomSettings, seed: int, index: int) -> Iterator[Frame]:
+    """The frames of video `index`; the same settings, seed and index give the same pixels."""
+    rng = np.random.default_rng([seed, 1, index])
+    scope = make_endoscope(rng, settings.width, settings.height)
+    wall = make_wall(rng)
+    with_polyp = has_polyp(settings, seed, index)
+    cameras = camera_path(
+        rng, wall, settings.frames_per_video, swing_away=with_polyp and rng.random() < 0.45
+    )
+    growths, bubbles = inhabit(rng, scope, wall, cameras, with_polyp)
+    inside = field_mask(scope)
+    smallest = SMALLEST_POLYP_PX * settings.width * settings.height / (384 * 288)
+    for number, camera in enumerate(cameras):
+        view = render(scope, wall, growths, camera)
+        motion = (
+            rng.normal(0, 1.3, 2)
+            * rng.choice([0.5, 1.0, 3.0], p=[0.5, 0.35, 0.15])
+            * settings.width
+            / 384
+        )
+        image = expose(scope, view, camera, bubbles, motion, rng)
+        mask = np.where(view.polyp & (inside > 0), 255, 0).astype(np.uint8)
+        if np.count_nonzero(mask) < smallest:
+            mask[:] = 0
+        yield Frame(f"v{index:03d}_f{number:03d}", f"v{index:03d}", image, mask)
+
+
+def _write_video(
+    folder: Path, settings: PhantomSettings, seed: int, index: int
+) -> list[tuple[str, str, str]]:
+    cv2.setNumThreads(1)  # one process per core already
+    rows = []
+    for frame in render_video(settings, seed, index):
+        names = (f"frames/{frame.case}.png", f"masks/{frame.case}.png")
+        for name, pixels in zip(names, (frame.image, frame.mask)):
+            ok, data = cv2.imencode(".png", pixels)
+            if not ok:
+                raise RuntimeError(f"{folder / name}: OpenCV could not encode the frame")
+            (folder / name).write_bytes(data.tobytes())
+        rows.append((*names, frame.group))
+    return rows
+
+
+_README = """A STAND-IN, not patient data: synthetic colonoscopy drawn by
+data_prep/polyp/phantom.py.
+
+frames/      8-bit colour PNG
+masks/       255 on the polyp; all 0 in a frame without one
+manifest.csv image, mask, group (the video)
+
+seed {seed}; {settings}
+"""
+
+
+def write_phantom(folder: Path, settings: PhantomSettings, seed: int, jobs: int = 1) -> None:
+    """Write the phantom as `folder`, complete or not at all; the bytes do not depend on `jobs`.
+
+    Raises InputError when `folder` exists and is not empty, or its parent cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: already there; choose another folder or remove it")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=str(folder.parent)))
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    try:
+        for name in ("frames", "masks"):
+            (partial / name).mkdir()
+        rows = _write_videos(partial, settings, seed, jobs)
+        with open(partial / "manifest.csv", "w", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(("image", "mask", "group"))
+            writer.writerows(rows)
+        (partial / "README.txt").write_text(_README.format(seed=seed, settings=asdict(settings)))
+        os.chmod(str(partial), 0o755)
+        os.replace(str(partial), str(folder))
+    except BaseException:
+        shutil.rmtree(str(partial), ignore_errors=True)
+        raise
+
+
+def _write_videos(
+    folder: Path, settings: PhantomSettings, seed: int, jobs: int
+) -> list[tuple[str, str, str]]:
+    work = functools.partial(_write_video, folder, settings, seed)
+    rows: list[tuple[str, str, str]] = []
+    total = settings.videos * settings.frames_per_video
+    with tqdm(total=total, unit="frame", desc="phantom (stand-in)") as bar:
+
+        def collect(videos: Iterator[list[tuple[str, str, str]]]) -> None:
+            for video in videos:
+                rows.extend(video)
+                bar.update(len(video))
+
+        if jobs == 1:
+            collect(map(work, range(settings.videos)))
+        else:
+            with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+                collect(pool.imap(work, range(settings.videos)))
+    return rows

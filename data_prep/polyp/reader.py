@@ -1,0 +1,185 @@
+"""Folders of colonoscopy frames and lesion masks.
+
+Two layouts, told apart by manifest.csv:
+
+* a manifest: `manifest.csv` with the columns image, mask, group and optionally split (train or
+  test); paths relative to the manifest;
+* two folders: `frames/`, `masks/` (same file stem; the suffix may differ) and one CSV file with the
+  column frame (file stem or file name), the group in a column named group, video, sequence or
+  patient, and optionally frame_in_sequence and split.
+
+Every frame has a mask; an empty mask is a frame without a polyp.
+"""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_prep import images
+from layerwise.contracts import SPLITS, read_table
+from layerwise.errors import InputError
+
+MANIFEST = "manifest.csv"
+MANIFEST_COLUMNS = ("image", "mask", "group")
+GROUP_COLUMNS = ("group", "video", "sequence", "patient")
+OPTIONAL_FRAME_COLUMNS = ("frame_in_sequence", "split")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame: unique name, video it belongs to, its files; `split` is "" where not given."""
+
+    case: str
+    group: str
+    image_path: Path
+    mask_path: Path
+    split: str = ""
+
+
+def read_frames(folder: Path) -> list[Frame]:
+    """All frames of a folder in either layout, sorted by case.
+
+    Raises InputError naming the file for: no such folder, no CSV or several, unknown or missing
+    column, missing or repeated image, missing mask, frame without a group, a single group, a split
+    that is incomplete or cuts through a group.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    manifest = folder / MANIFEST
+    frames = _from_manifest(manifest) if manifest.exists() else _from_folders(folder)
+    table = manifest if manifest.exists() else _group_table(folder)
+    _check(table, frames)
+    return sorted(frames, key=lambda frame: frame.case)
+
+
+def load_image(frame: Frame) -> np.ndarray:
+    """(h, w, 3) BGR uint8; 16-bit files by `images.to_bgr8`. InputError names a damaged file."""
+    path = frame.image_path
+    return images.to_bgr8(images.decode(path, images.read_bytes(path)))
+
+
+def load_mask(frame: Frame) -> np.ndarray:
+    """(h, w) bool, True inside a polyp, by the rule of `images.to_mask`."""
+    path = frame.mask_path
+    return mask_of(path, images.decode(path, images.read_bytes(path)))
+
+
+def mask_of(path: Path, pixels: np.ndarray) -> np.ndarray:
+    """Decoded pixels of a mask file as (h, w) bool."""
+    return images.to_mask(pixels, lossy=path.suffix.lower() in images.JPEG_SUFFIXES)
+
+
+def check_sizes(frame: Frame, image: np.ndarray, mask: np.ndarray) -> None:
+    """InputError unless image and mask have the same height and width."""
+    if image.shape[:2] != mask.shape[:2]:
+        (height, width), (mask_height, mask_width) = image.shape[:2], mask.shape[:2]
+        raise InputError(f"{frame.mask_path}: mask is {mask_width}x{mask_height} pixels but "
+                         f"{frame.image_path.name} is {width}x{height}; they must agree")
+
+
+def _from_manifest(manifest: Path) -> list[Frame]:
+    header, _ = read_table(manifest)
+    wanted = [*MANIFEST_COLUMNS, "split"] if "split" in header else list(MANIFEST_COLUMNS)
+    _, rows = read_table(manifest, wanted)
+    if not rows:
+        raise InputError(f"{manifest}: lists no images")
+    paths = [Path(row["image"]) for row in rows]
+    # Without the folder that all images share, so that frames/0001.png is simply 0001.
+    shared = len(paths[0].parts[:-1]) if len({path.parent for path in paths}) == 1 else 0
+    frames = []
+    for number, (row, path) in enumerate(zip(rows, paths), start=2):
+        for column in ("image", "mask"):
+            if not row[column] or not (manifest.parent / row[column]).is_file():
+                raise InputError(f"{manifest}, line {number}: {column} {row[column]!r} "
+                                 "is missing; no such file")
+        case = "/".join(path.with_suffix("").parts[shared:])
+        frames.append(Frame(case, row["group"].strip(), manifest.parent / path,
+                            manifest.parent / row["mask"], row.get("split", "").strip()))
+    return frames
+
+
+def _group_table(folder: Path) -> Path:
+    tables = sorted(path for path in folder.glob("*.csv") if not path.name.startswith("."))
+    if len(tables) != 1:
+        found = "no CSV file" if not tables else "several CSV files"
+        raise InputError(f"{folder}: {found}; expected {MANIFEST} (image, mask, group) or one CSV "
+                         "with the columns frame and group")
+    return tables[0]
+
+
+def _stems(folder: Path) -> dict[str, Path]:
+    """Image files of a folder by stem; InputError when it is missing, empty or ambiguous."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected frames/, masks/ and a CSV, "
+                         f"or {MANIFEST}")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in images.IMAGE_SUFFIXES:
+            continue
+        if path.stem in files:
+            raise InputError(f"{path}: duplicate image, {files[path.stem].name} has the same name")
+        files[path.stem] = path
+    if not files:
+        raise InputError(f"{folder}: no images ({', '.join(images.IMAGE_SUFFIXES)})")
+    return files
+
+
+def _from_folders(folder: Path) -> list[Frame]:
+    frame_files, mask_files = _stems(folder / "frames"), _stems(folder / "masks")
+    table = _group_table(folder)
+    header, _ = read_table(table)
+    group_columns = [name for name in header if name in GROUP_COLUMNS]
+    if len(group_columns) != 1:
+        raise InputError(f"{table}: expected the column frame and exactly one of "
+                         f"{', '.join(GROUP_COLUMNS)}")
+    optional = [name for name in OPTIONAL_FRAME_COLUMNS if name in header]
+    _, rows = read_table(table, ["frame", group_columns[0], *optional])
+    frames = []
+    for number, row in enumerate(rows, start=2):
+        stem = Path(row["frame"]).stem if Path(row["frame"]).suffix.lower() in \
+            images.IMAGE_SUFFIXES else row["frame"]
+        if stem not in frame_files:
+            raise InputError(f"{table}, line {number}: frame {row['frame']!r} "
+                             f"is missing from {folder / 'frames'}")
+        if stem not in mask_files:
+            raise InputError(f"{folder / 'masks' / stem}.png: mask is missing; a frame without "
+                             "a polyp needs an empty mask")
+        frames.append(Frame(stem, row[group_columns[0]].strip(), frame_files[stem],
+                            mask_files[stem], row.get("split", "").strip()))
+    listed = {frame.case for frame in frames}
+    for stem, path in frame_files.items():
+        if stem not in listed:
+            raise InputError(f"{path}: frame has no group; add a line to {table.name}")
+    return frames
+
+
+def _check(table: Path, frames: list[Frame]) -> None:
+    _no_repeats(table, "image", (str(frame.image_path) for frame in frames))
+    _no_repeats(table, "image name", (frame.case for frame in frames))
+    for frame in frames:
+        if not frame.group:
+            raise InputError(f"{table}: {frame.image_path.name} has no group")
+    splits_of: dict[str, set[str]] = {}
+    for frame in frames:
+        splits_of.setdefault(frame.group, set()).add(frame.split)
+    if len(splits_of) < 2:
+        raise InputError(f"{table}: only one group ({frames[0].group}); training and test data "
+                         "need different groups")
+    for group, splits in splits_of.items():
+        if len(splits) > 1:
+            raise InputError(f"{table}: group {group} is on two sides of the split; "
+                             "a group must be wholly train or wholly test")
+    given = {split for splits in splits_of.values() for split in splits}
+    if given != {""} and given != set(SPLITS):
+        raise InputError(f"{table}: column split must hold both train and test and nothing else, "
+                         f"found {', '.join(repr(split) for split in sorted(given))}")
+
+
+def _no_repeats(table: Path, what: str, values: Iterable[str]) -> None:
+    value, count = Counter(values).most_common(1)[0]
+    if count > 1:
+        raise InputError(f"{table}: duplicate {what} {value}")

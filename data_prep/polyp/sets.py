@@ -1,0 +1,108 @@
+"""The sets of patches of a split: which there are, how large, and writing them."""
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_prep import lmdb_store, patches, sampling, seal, splits
+from data_prep.polyp import cutting
+from data_prep.request import Request, percent
+from layerwise.contracts import Candidate, IndexRow
+from layerwise.errors import InputError
+
+DATUM_BYTES = 3 * patches.PATCH_PX ** 2 + 32
+KINDS = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class PatchSet:
+    """One set to write: its candidates, and how many patches of them (`views` each in a test)."""
+
+    name: str
+    candidates: tuple[Candidate, ...]
+    wanted: int   # patches asked for; the set may be smaller where a class has too few
+    size: int     # patches it will have
+    multiple: int
+    views: int    # 0: drawn at random, balanced
+
+    def rows(self, seed: int) -> list[sampling.PatchRow]:
+        """The patches in their order; each set draws from a stream of its own."""
+        if self.views:
+            return sampling.every_view(self.candidates, self.views)
+        return sampling.balanced(self.candidates, self.wanted, self.multiple,
+                                 splits.generator(seed, f"patches {self.name}"))
+
+
+def set_names(fractions: Sequence[float]) -> list[str]:
+    """train-100, validation-100, ..., test."""
+    return [f"{kind}-{percent(fraction)}" for fraction in fractions for kind in KINDS] + ["test"]
+
+
+def written_sets(dataset: Path) -> list[Path]:
+    """Folders of the sets that this program has written into a data set, by name."""
+    return sorted(folder for folder in dataset.iterdir()
+                  if (folder / "index.csv").is_file() and (folder / seal.SEAL).is_file())
+
+
+def plan(request: Request, candidates: Sequence[Candidate], side_of: Mapping[str, str],
+         order: Sequence[str]) -> list[PatchSet]:
+    """All sets of a request; a reduced set has as much fewer patches as it has fewer groups.
+
+    Raises InputError when a set has too few candidates for one batch.
+    """
+    views = request.profile.test_patches
+    tested = tuple(row for row in candidates if side_of[row.group] == "test")
+    size = len(tested) * len(patches.test_augmentations(views))
+    sets = [PatchSet("test", tested, size, size, 1, views)]
+    for fraction in request.fractions:
+        total = int(request.profile.patches * fraction)
+        sides = zip(KINDS, splits.reduced(order, fraction),
+                    (total * 4 // 5, total - total * 4 // 5), (request.profile.batch_size, 2))
+        for kind, groups, wanted, multiple in sides:
+            name = f"{kind}-{percent(fraction)}"
+            rows = tuple(row for row in candidates if row.group in groups)
+            try:
+                size = sampling.balanced_size(rows, wanted, multiple)
+            except InputError as error:
+                raise InputError(f"{name}: {error}") from None
+            sets.append(PatchSet(name, rows, wanted, size, multiple, 0))
+    return sets
+
+
+def write_sets(dataset: Path, sets: Sequence[PatchSet], made_from: Mapping[str, Any],
+               paths: Mapping[str, Path], request: Request) -> None:
+    """Write the sets that are missing; `paths` are the image files by case.
+
+    Sets of an earlier split are removed: beside the new ones they would mix training and test
+    groups. Raises InputError when the disk has too little room for all of them.
+    """
+    for folder in written_sets(dataset):
+        if not seal.is_sealed(folder, made_from):
+            shutil.rmtree(folder)
+    missing = [each for each in sets if not seal.is_sealed(dataset / each.name, made_from)]
+    seal.require_space(dataset, sum(lmdb_store.estimated_bytes(each.size, DATUM_BYTES)
+                                    for each in missing))
+    for each in missing:
+        if each.size < each.wanted - each.wanted % each.multiple:
+            print(f"{each.name}: {each.size} of {each.wanted} patches; a class has no more")
+        with seal.sealed(dataset / each.name, made_from) as draft:
+            draft.facts.update(_write_set(draft.path, each, paths, request))
+
+
+def _write_set(folder: Path, each: PatchSet, paths: Mapping[str, Path], request: Request
+               ) -> dict[str, Any]:
+    rows = each.rows(request.seed)
+    index = [IndexRow(lmdb_store.key_of(position), row.candidate.case, row.candidate.group,
+                      row.candidate.candidate, row.augmentation.name, row.candidate.label)
+             for position, row in enumerate(rows)]
+    cuts = [cutting.Cut(paths[row.candidate.case],
+                        (row.candidate.x, row.candidate.y, row.candidate.w, row.candidate.h),
+                        row.augmentation, row.candidate.label) for row in rows]
+    with closing(cutting.cut_all(cuts, request.jobs, each.name)) as values:
+        content = lmdb_store.write_set(folder, index, values, DATUM_BYTES)
+    return {"patches": len(rows), "positive": sum(row.label for row in index),
+            "groups": sorted({row.group for row in index}), "content_sha256": content}

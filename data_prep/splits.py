@@ -1,0 +1,106 @@
+"""Who is trained on, validated on and tested on: always whole groups (video, patient, subject).
+
+The test groups are drawn first (the paper's "randomly selected half" of the videos). The training
+groups are put into one seeded order; a reduced training set is a prefix of it, and the groups at
+positions 1, 6, 11, ... of it are its validation set. So 25% is contained in 50% and that in 100%,
+for training and for validation alike, and no group is ever on two sides.
+"""
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from layerwise.errors import InputError
+
+VALIDATION_EVERY = 5  # one group in five: the paper's 80/20
+
+
+def generator(seed: int, purpose: str) -> np.random.Generator:
+    """A random stream of its own for each purpose, so that one never shifts another."""
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
+
+
+def kinds(labels: Iterable[tuple[str, int]], groups: Iterable[str]) -> dict[str, str]:
+    """What each group offers, by its candidates' (group, label): both, positive, negative, none."""
+    found: dict[str, set[bool]] = {group: set() for group in sorted(groups)}
+    for group, label in labels:
+        found[group].add(label != 0)
+    names = {(True, True): "both", (True, False): "positive", (False, True): "negative",
+             (False, False): "none"}
+    return {group: names[True in have, False in have] for group, have in found.items()}
+
+
+def _shuffled(kind_of: Mapping[str, str], seed: int, purpose: str) -> dict[str, list[str]]:
+    """Groups by kind, each kind in seeded order."""
+    rng = generator(seed, purpose)
+    groups = sorted(kind_of)
+    by_kind: dict[str, list[str]] = {}
+    for position in rng.permutation(len(groups)):
+        by_kind.setdefault(kind_of[groups[position]], []).append(groups[position])
+    return {kind: by_kind[kind] for kind in sorted(by_kind)}
+
+
+def draw_test(kind_of: Mapping[str, str], fraction: float, seed: int) -> set[str]:
+    """The test groups: `fraction` of all, of each kind in proportion (largest remainder).
+
+    Raises InputError unless three groups have candidates of both classes: training, validation
+    and test each need one.
+    """
+    by_kind = _shuffled(kind_of, seed, "test")
+    both = len(by_kind.get("both", ()))
+    if both < 3:
+        raise InputError(f"only {both} of {len(kind_of)} groups have positive and negative "
+                         "candidates; training, validation and test need one such group each")
+    wanted = min(max(1, math.floor(fraction * len(kind_of) + 0.5)), len(kind_of) - 2)
+    share = {kind: fraction * len(groups) for kind, groups in by_kind.items()}
+    take = {kind: math.floor(part) for kind, part in share.items()}
+    for kind in sorted(share, key=lambda kind: take[kind] - share[kind]):
+        if sum(take.values()) < wanted and take[kind] < len(by_kind[kind]):
+            take[kind] += 1
+    take["both"] = min(max(1, take["both"]), both - 2)
+    return {group for kind, groups in by_kind.items() for group in groups[:take[kind]]}
+
+
+def training_order(kind_of: Mapping[str, str], seed: int) -> list[str]:
+    """All training groups in the order of which every reduced set is a prefix.
+
+    Two groups with both classes lead, so that training (position 0) and validation (position 1)
+    of any prefix have both; the others follow with the kinds evenly mixed. Raises InputError
+    when fewer than two groups have both classes.
+    """
+    by_kind = _shuffled(kind_of, seed, "order")
+    leading = by_kind.get("both", [])[:2]
+    if len(leading) < 2:
+        raise InputError(f"only {len(leading)} of {len(kind_of)} training groups have positive and "
+                         "negative candidates; training and validation need one such group each")
+    by_kind["both"] = by_kind["both"][2:]
+    dealt = sorted(((position + 0.5) / len(groups), kind, group)
+                   for kind, groups in by_kind.items() for position, group in enumerate(groups))
+    return leading + [group for _, _, group in dealt]
+
+
+def reduced(order: Sequence[str], fraction: float) -> tuple[list[str], list[str]]:
+    """(training, validation) groups of a reduced set: a prefix of at least two groups."""
+    prefix = order[:max(2, math.floor(fraction * len(order) + 0.5))]
+    validation = [group for i, group in enumerate(prefix) if i % VALIDATION_EVERY == 1]
+    return [group for group in prefix if group not in validation], validation
+
+
+def assign(kind_of: Mapping[str, str], given: Mapping[str, str], fraction: float, seed: int
+           ) -> dict[str, str]:
+    """train or test for every group: as `given` where the source has a split, else drawn.
+
+    Raises InputError when a side is left without candidates of either class.
+    """
+    if any(given.values()):
+        test = {group for group, split in given.items() if split == "test"}
+        if not any(kind_of[group] in ("both", "positive") for group in test) \
+                or not any(kind_of[group] in ("both", "negative") for group in test):
+            raise InputError("the test groups of the given split do not have both positive and "
+                             "negative candidates")
+    else:
+        test = draw_test(kind_of, fraction, seed)
+    return {group: "test" if group in test else "train" for group in kind_of}

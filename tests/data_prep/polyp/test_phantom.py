@@ -1,0 +1,161 @@
+"""The phantom: reproducible, labelled where the polyp is, and not to be told by its colour."""
+from __future__ import annotations
+
+import csv
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from data_prep.polyp.detector import detect
+from data_prep.polyp.endoscope import Camera, field_mask, make_endoscope, pixel_rays, project
+from data_prep.polyp.growths import growth_distance, make_growth, union
+from data_prep.polyp.phantom import Frame, PhantomSettings, has_polyp, render_video, write_phantom
+from layerwise.errors import InputError
+
+SMALL = PhantomSettings(videos=4, frames_per_video=2, width=192, height=144)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def videos() -> list[Frame]:
+    """The first two frames of 24 videos at full size."""
+    settings = PhantomSettings(videos=24, frames_per_video=2, polyp_video_fraction=0.8)
+    return [frame for index in range(24) for frame in render_video(settings, 11, index)]
+
+
+def test_the_same_seed_gives_the_same_files_whatever_the_number_of_processes(
+        tmp_path: Path) -> None:
+    write_phantom(tmp_path / "one", SMALL, seed=3)
+    write_phantom(tmp_path / "two", SMALL, seed=3, jobs=2)
+    assert _digests(tmp_path / "one") == _digests(tmp_path / "two")
+
+
+def test_another_seed_gives_other_frames() -> None:
+    first, other = (next(render_video(SMALL, seed, 0)).image for seed in (3, 4))
+    assert np.mean(first != other) > 0.5
+
+
+def test_layout_on_disk(tmp_path: Path) -> None:
+    write_phantom(tmp_path / "set", SMALL, seed=5)
+    with open(tmp_path / "set" / "manifest.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [tuple(row) for row in rows] == [("image", "mask", "group")] * 8
+    assert sorted({row["group"] for row in rows}) == ["v000", "v001", "v002", "v003"]
+    for row in rows:
+        image = cv2.imread(str(tmp_path / "set" / row["image"]), cv2.IMREAD_UNCHANGED)
+        mask = cv2.imread(str(tmp_path / "set" / row["mask"]), cv2.IMREAD_UNCHANGED)
+        assert image.shape == (144, 192, 3) and image.dtype == np.uint8
+        assert mask.shape == (144, 192) and set(np.unique(mask)) <= {0, 255}
+    assert "STAND-IN" in (tmp_path / "set" / "README.txt").read_text()
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        write_phantom(tmp_path / "set", SMALL, seed=5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_something_in_it_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="already there"):
+        write_phantom(tmp_path, SMALL, seed=5)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("wrong", [
+    {"videos": 0, "frames_per_video": 1}, {"videos": 1, "frames_per_video": 0},
+    {"videos": 1, "frames_per_video": 1, "width": 20},
+    {"videos": 1, "frames_per_video": 1, "polyp_video_fraction": 1.5}])
+def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="phantom:"):
+        PhantomSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_share_of_videos_with_a_polyp_is_exact() -> None:
+    settings = PhantomSettings(videos=40, frames_per_video=1, polyp_video_fraction=0.75)
+    assert sum(has_polyp(settings, 9, index) for index in range(40)) == 30
+
+
+def test_masks_are_empty_exactly_where_no_polyp_is_seen(videos: list[Frame]) -> None:
+    settings = PhantomSettings(videos=24, frames_per_video=2, polyp_video_fraction=0.8)
+    with_mask = {frame.group for frame in videos if frame.mask.any()}
+    expected = {f"v{index:03d}" for index in range(24) if has_polyp(settings, 11, index)}
+    assert with_mask <= expected
+    assert len(with_mask) >= 0.85 * len(expected)  # a fold may hide the polyp in both frames
+
+
+def test_polyps_lie_in_the_visible_field(videos: list[Frame]) -> None:
+    for frame in videos:
+        outside = cv2.morphologyEx((frame.image.max(2) < 40).astype(np.uint8), cv2.MORPH_OPEN,
+                                   np.ones((5, 5), np.uint8))
+        corners = cv2.connectedComponents(outside)[1]
+        border = corners == corners[0, 0]
+        assert not np.any(frame.mask[border & (cv2.blur(outside, (9, 9)) == 1)])
+
+
+def test_videos_look_different(videos: list[Frame]) -> None:
+    """Hue and brightness differ more between videos than between the frames of one."""
+    colour = np.array([frame.image[frame.image.max(2) > 40].mean(0) for frame in videos])
+    colour = colour.reshape(24, 2, 3)
+    assert np.all(colour.mean(1).std(0) > 2 * colour.std(1).mean(0))
+
+
+def test_mean_colour_does_not_give_polyps_away(videos: list[Frame]) -> None:
+    colours, labels, groups = [], [], []
+    for frame in videos:
+        for box in detect(frame.image):
+            x, y = (int(v) for v in box.centre)
+            if not (0 <= x < 384 and 0 <= y < 288):
+                continue
+            rows = slice(max(int(box.y), 0), int(box.y + box.h) + 1)
+            columns = slice(max(int(box.x), 0), int(box.x + box.w) + 1)
+            colours.append(frame.image[rows, columns].reshape(-1, 3).mean(0))
+            labels.append(bool(frame.mask[y, x]))
+            groups.append(frame.group)
+    assert sum(labels) > 25
+    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+    scores = cross_val_predict(model, np.array(colours), labels, groups=groups,
+                               cv=GroupKFold(5), method="predict_proba")[:, 1]
+    assert roc_auc_score(labels, scores) < 0.7
+
+
+def test_projection_undoes_the_rays() -> None:
+    scope = make_endoscope(np.random.default_rng(0), 384, 288)
+    camera = Camera(np.array([1.0, -2.0, 3.0]), np.eye(3))
+    ray = pixel_rays(scope, camera, np.array([250.0]), np.array([90.0]))[0]
+    x, y, distance = project(scope, camera, camera.position_mm + 17.0 * ray)
+    assert (x, y, distance) == pytest.approx((250, 90, 17), abs=0.05)
+    assert field_mask(scope)[90, 250] == 255
+
+
+def test_union_of_far_bodies_is_the_nearer_one() -> None:
+    distance, share = union(np.array([1.0, 5.0]), np.array([5.0, 1.0]), 0.5)
+    np.testing.assert_allclose(distance, [1, 1])
+    np.testing.assert_allclose(share, [0, 1])
+
+
+def test_a_growth_is_negative_inside_and_reaches_no_farther_than_it_says() -> None:
+    rng = np.random.default_rng(1)
+    for is_polyp in (True, False) * 10:
+        growth = make_growth(rng, is_polyp, np.zeros(3), np.array([0.0, 0.0, 1.0]), 4.0)
+        inside = growth_distance(growth, growth.lobes_mm[-1:, :3].astype(np.float32))
+        shell = rng.standard_normal((500, 3))
+        shell *= (growth.reach_mm + growth.blend_mm) / np.linalg.norm(shell, axis=1)[:, None]
+        assert inside[0] < 0
+        assert np.all(growth_distance(growth, shell.astype(np.float32)) > 0)

@@ -1,0 +1,126 @@
+"""Folders that are complete or absent."""
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_prep import seal
+from layerwise.errors import InputError
+
+
+def build(folder: Path, made_from: Any, text: str) -> None:
+    with seal.sealed(folder, made_from) as draft:
+        (draft.path / "sub").mkdir()
+        (draft.path / "sub" / "a.txt").write_text(text)
+        draft.facts["letters"] = len(text)
+
+
+def test_a_sealed_folder_knows_its_origin(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    build(folder, {"seed": 1, "scales": (1.0, 1.5)}, "abc")
+    assert (folder / "sub" / "a.txt").read_text() == "abc"
+    assert seal.is_sealed(folder, {"scales": (1.0, 1.5), "seed": 1})
+    assert not seal.is_sealed(folder, {"seed": 2, "scales": (1.0, 1.5)})
+    assert seal.intact_seal(folder)["facts"] == {"letters": 3}
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_other_settings_replace_it(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    build(folder, {"seed": 1}, "abc")
+    build(folder, {"seed": 2}, "defg")
+    assert seal.is_sealed(folder, {"seed": 2})
+    assert (folder / "sub" / "a.txt").read_text() == "defg"
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_a_failure_leaves_what_was_there(tmp_path: Path, error: BaseException) -> None:
+    folder = tmp_path / "set"
+    build(folder, {"seed": 1}, "abc")
+    with pytest.raises(type(error)), seal.sealed(folder, {"seed": 2}) as draft:
+        (draft.path / "half").write_text("x")
+        raise error
+    assert seal.is_sealed(folder, {"seed": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize("harm", ["shorten", "remove", "garble", "unseal"])
+def test_a_damaged_folder_is_not_sealed(tmp_path: Path, harm: str) -> None:
+    folder = tmp_path / "set"
+    build(folder, {}, "abc")
+    if harm == "shorten":
+        (folder / "sub" / "a.txt").write_text("ab")
+    elif harm == "remove":
+        (folder / "sub" / "a.txt").unlink()
+    elif harm == "garble":
+        (folder / "seal.json").write_text('{"made_from": {}')
+    else:
+        (folder / "seal.json").unlink()
+    assert not seal.is_sealed(folder, {})
+
+
+def test_a_folder_of_the_user_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="set: in the way"):
+        build(tmp_path / "set", {}, "abc")
+    assert (tmp_path / "set" / "mine.txt").read_text() == "mine"
+
+
+def test_locking_clears_leftovers_and_removes_an_unused_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    left = folder / ".set.partial-123"
+    left.mkdir(parents=True)
+    (left / "a").write_text("half")
+    (folder / ".cases.csv.partial-123").write_text("half")
+    with pytest.raises(ValueError, match="no"), seal.locked(folder):
+        assert list(folder.iterdir()) == []
+        raise ValueError("no")
+    assert not folder.exists()
+
+
+def hold(folder: Path, held: Any) -> None:
+    with seal.locked(folder):
+        held.set()
+        time.sleep(0.3)
+        (folder / "first.txt").write_text("done")
+
+
+def test_a_second_process_waits(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    held = context.Event()
+    process = context.Process(target=hold, args=(tmp_path / "data", held))
+    process.start()
+    assert held.wait(20)
+    with seal.locked(tmp_path / "data"):
+        assert (tmp_path / "data" / "first.txt").read_text() == "done"
+    process.join()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.ENOTDIR, errno.EROFS, errno.EACCES])
+def test_refusals_of_the_system_become_one_line(number: int) -> None:
+    with pytest.raises(InputError, match=r"^data: [^\n]*choose another data folder$"), \
+            seal.file_errors(Path("data")):
+        raise OSError(number, "no")
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(OSError, match="odd"), seal.file_errors(Path("data")):
+        raise OSError(errno.EBADF, "odd")
+
+
+def test_code_digest_changes_with_the_source(tmp_path: Path) -> None:
+    before = seal.code_digest(seal)
+    assert before == seal.code_digest(seal) != seal.code_digest(seal, errno_like())
+    assert seal.digest({"a": 1, "b": 2}) == seal.digest({"b": 2, "a": 1}) != seal.digest({})
+
+
+def errno_like() -> Any:
+    from data_prep import splits
+    return splits

@@ -1,0 +1,201 @@
+"""Choice of the BLAS kernel: by the processor's flags, verified, remembered.
+
+Debian 11's OpenBLAS 0.3.13 is older than many processors; on one it does not know it falls back to
+kernels several times slower than those it has. OPENBLAS_CORETYPE overrides its choice, and the
+flags say which kernels can run. Because a forced kernel is on nobody's list of tested
+combinations, each is first compared with float64 in a child process (`layerwise.blas_check`).
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from layerwise.cache import cache_folder
+from layerwise.errors import InputError, LayerwiseError
+
+CHECK = 1                  # raise it when layerwise.blas_check checks something else
+CHECK_TIMEOUT_S = 120
+AVX512 = frozenset({"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"})
+
+# Kernels of OpenBLAS 0.3.13, fastest first: flags they need, and the vendor they are for. AVX-512
+# kernels are for Intel only: measured on an AMD EPYC of family 25, Zen's AVX2 kernel is faster.
+KERNELS: tuple[tuple[str, frozenset[str], Optional[str]], ...] = (
+    ("SkylakeX", AVX512, "GenuineIntel"),
+    ("Zen", frozenset({"avx2", "fma"}), "AuthenticAMD"),
+    ("Haswell", frozenset({"avx2", "fma"}), None),
+    ("Sandybridge", frozenset({"avx"}), None),
+    ("Nehalem", frozenset({"sse4_2"}), None),
+)
+
+
+@dataclass(frozen=True)
+class Processor:
+    """What /proc/cpuinfo says of the first processor; empty on other systems."""
+
+    vendor: str
+    model: str
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True)
+class BlasChoice:
+    """The BLAS that Caffe will run with.
+
+    `kernel` is a value for OPENBLAS_CORETYPE, or None when the library is left to choose;
+    `checked` says that its results were found right; `gflops` is the speed of one AlexNet-sized
+    sgemm with `threads` threads; `rejected` names the kernels that were tried before it, and why.
+    """
+
+    kernel: Optional[str]
+    threads: int
+    gflops: Optional[float]
+    checked: bool
+    library: str
+    rejected: tuple[str, ...] = ()
+
+
+def choose(threads: int) -> BlasChoice:
+    """The fastest kernel that computes rightly on this machine with `threads` threads.
+
+    Takes some seconds once; the verdict is kept in the user's cache for this processor, library
+    file and number of threads. OPENBLAS_CORETYPE, when set, is the only candidate.
+
+    Raises:
+        InputError: `threads` < 1, or the kernel in OPENBLAS_CORETYPE is missing or wrong.
+        LayerwiseError: no kernel computes rightly.
+    """
+    if threads < 1:
+        raise InputError(f"{threads} BLAS threads; at least 1 is needed")
+    library = _ask("where", None, threads)
+    if library.get("file") is None:
+        return BlasChoice(None, threads, None, False, "no Caffe found")
+    wanted = os.environ.get("OPENBLAS_CORETYPE") or None
+    processor = read_processor()
+    remembered = _cache_file(library, processor, wanted, threads)
+    choice = _read_choice(remembered)
+    if choice is None:
+        choice = _search(library, candidates(processor), wanted, threads)
+        _write_choice(remembered, choice)
+    return choice
+
+
+def environment_for(choice: BlasChoice) -> dict[str, str]:
+    """Variables for the environment of a process that is to load Caffe with this choice."""
+    threads = str(choice.threads)
+    variables = {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads,
+                 "MKL_NUM_THREADS": threads}
+    if choice.kernel is not None:
+        variables["OPENBLAS_CORETYPE"] = choice.kernel
+    return variables
+
+
+def read_processor(path: Path = Path("/proc/cpuinfo")) -> Processor:
+    """The first processor of a cpuinfo file; empty fields where there is none."""
+    fields: dict[str, str] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    return Processor(fields.get("vendor_id", ""), fields.get("model name", ""),
+                     frozenset(fields.get("flags", fields.get("Features", "")).split()))
+
+
+def candidates(processor: Processor) -> tuple[str, ...]:
+    """Kernels whose flags the processor has, fastest first."""
+    return tuple(name for name, flags, vendor in KERNELS
+                 if flags <= processor.flags and vendor in (None, processor.vendor))
+
+
+def _search(library: Mapping[str, Any], names: tuple[str, ...], wanted: str | None,
+            threads: int) -> BlasChoice:
+    """The first right one of `wanted` alone, or of `names` and then the library's own choice."""
+    openblas = library["openblas"]
+    title = f"OpenBLAS {openblas}" if openblas else str(library["file"])
+    kernels: tuple[str | None, ...] = (None,)
+    if openblas:
+        kernels = (wanted,) if wanted else (*names, None)
+    rejected: list[str] = []
+    for kernel in kernels:
+        answer = run_check(kernel, threads)
+        fault = _fault(kernel, answer)
+        if fault is None:
+            return BlasChoice(kernel, threads, round(float(answer["gflops"]), 1), True, title,
+                              tuple(rejected))
+        rejected.append(f"{kernel or 'its own choice'}: {fault}")
+    if wanted:
+        raise InputError(f"OPENBLAS_CORETYPE={rejected[0]}; unset it to let layerwise choose")
+    raise LayerwiseError(f"{title} computes wrongly on this processor ({'; '.join(rejected)}); "
+                         "Caffe needs another BLAS")
+
+
+def _fault(kernel: str | None, answer: Mapping[str, Any]) -> str | None:
+    """What is wrong with a checked kernel; None when nothing is."""
+    if "died" in answer:
+        return f"crashed ({answer['died']})"
+    if kernel is not None and str(answer["kernel"]).lower() != kernel.lower():
+        return f"not in this library, which took {answer['kernel']}"
+    if answer["error"] is None or not answer["error"] <= 1:
+        return f"wrong results (error {answer['error']} of the rounding bound)"
+    return None
+
+
+def run_check(kernel: str | None, threads: int) -> Mapping[str, Any]:
+    """What layerwise.blas_check finds with this kernel, or {"died": why}."""
+    return _ask("check", kernel, threads)
+
+
+def _ask(verb: str, kernel: str | None, threads: int) -> Mapping[str, Any]:
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    environment.update(environment_for(BlasChoice(kernel, threads, None, False, "")))
+    package = str(Path(__file__).resolve().parent.parent)
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    try:
+        child = subprocess.run([sys.executable, "-m", "layerwise.blas_check", verb],
+                               env=environment, capture_output=True, text=True,
+                               timeout=CHECK_TIMEOUT_S)
+        if child.returncode == 0:
+            answer: Mapping[str, Any] = json.loads(child.stdout)
+            return answer
+        last = child.stderr.strip().splitlines()[-1:] or ["no message"]
+        return {"died": f"exit code {child.returncode}, {last[0]}"}
+    except subprocess.TimeoutExpired:
+        return {"died": f"no answer within {CHECK_TIMEOUT_S} s"}
+    except ValueError:
+        return {"died": "no answer"}
+
+
+def _cache_file(library: Mapping[str, Any], processor: Processor, wanted: str | None,
+                threads: int) -> Path:
+    contents = hashlib.sha256(Path(library["file"]).read_bytes()).hexdigest()
+    key = json.dumps([CHECK, processor.vendor, processor.model, sorted(processor.flags), wanted,
+                      threads, contents])
+    return cache_folder() / f"blas-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+
+
+def _read_choice(path: Path) -> BlasChoice | None:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return BlasChoice(**{**fields, "rejected": tuple(fields["rejected"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None   # not there, or of another version: check again
+
+
+def _write_choice(path: Path, choice: BlasChoice) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(asdict(choice)), encoding="utf-8")
+        os.replace(partial, path)
+    except OSError:
+        pass   # a cache that cannot be written costs the next start some seconds, nothing else

@@ -1,0 +1,103 @@
+"""Child processes that own Caffe: start, follow, stop, and quote when they die."""
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from layerwise.errors import InputError, LayerwiseError
+
+QUOTED_LINES = 6
+
+
+class Interrupted(LayerwiseError):
+    """A child finished its iteration and stopped on request. Exit code 130."""
+
+    exit_code = 130
+
+
+class Children:
+    """The live children of this process; `stop()` asks all of them to finish and stop."""
+
+    def __init__(self) -> None:
+        self._live: set[subprocess.Popen[str]] = set()
+        self._lock = threading.RLock()   # re-entered by the signal handler
+        self.stopping = False
+
+    def stop(self) -> None:
+        """Ask every child to stop after its iteration; later ones are not started."""
+        with self._lock:
+            self.stopping = True
+            for child in self._live:
+                child.send_signal(signal.SIGTERM)
+
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path,
+            on_event: Callable[[dict[str, Any]], None]) -> None:
+        """Run `python3 -m layerwise.worker ARGUMENTS` to its end.
+
+        Args:
+            environment: added to this process's environment (BLAS kernel and threads).
+            log: receives the child's standard error, Caffe's log; quoted when it dies.
+            on_event: called with each event the child reports.
+
+        Raises:
+            Interrupted: after `stop()`.
+            InputError, LayerwiseError: what the child reported, or how it died.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as errors:
+            begin = errors.tell()
+            with self._lock:
+                if self.stopping:
+                    raise Interrupted("stopped before it began")
+                # A session of its own: Ctrl-C reaches the parent alone, which passes it on once.
+                child = subprocess.Popen(
+                    [sys.executable, "-m", "layerwise.worker", *arguments], text=True,
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+                    env={**os.environ, **environment}, start_new_session=True)
+                self._live.add(child)
+        last: dict[str, Any] = {}
+        try:
+            assert child.stdout is not None
+            for line in child.stdout:
+                last = json.loads(line)
+                on_event(last)
+            code = child.wait()
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+            with self._lock:
+                self._live.discard(child)
+        if "error" in last:
+            kind = InputError if last["exit_code"] == InputError.exit_code else LayerwiseError
+            raise kind(last["error"])
+        if last.get("ended") == "interrupted":
+            raise Interrupted("stopped on request; the same command resumes it")
+        if code != 0:
+            raise LayerwiseError(f"Caffe ended with {_describe(code)}; last lines of {log}: "
+                                 f"{quote(log, begin)}")
+
+
+def _describe(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return name + (" (out of memory?)" if name == "SIGKILL" else "")
+
+
+def quote(log: Path, begin: int = 0) -> str:
+    """The last telling lines of a Caffe log on one line, without stack traces."""
+    with log.open("rb") as handle:
+        handle.seek(begin)
+        lines = handle.read().decode(errors="replace").splitlines()
+    # glog marks its fatal line with F; what follows it is the stack trace.
+    fatal = [line for line in lines if line.startswith("F") and line[1:5].isdigit()]
+    told = fatal or [line for line in lines if line.strip()]
+    return " | ".join(line.strip() for line in told[-QUOTED_LINES:]) or "(nothing)"

@@ -1,0 +1,263 @@
+"""The command line: each verb first makes what it needs."""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from layerwise import __version__
+from layerwise.errors import InputError, LayerwiseError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FOLDER = click.Path(file_okay=False, path_type=None)
+
+
+class Group(click.Group):
+    """Prints a LayerwiseError as one line and exits with its code, instead of a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except LayerwiseError as error:
+            click.echo(f"layerwise: {error}", err=True)
+            sys.exit(error.exit_code)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            click.echo(f"layerwise: {error.filename or ''}: {error.strerror}", err=True)
+            sys.exit(InputError.exit_code)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"],
+                                          "max_content_width": 100})
+@click.version_option(__version__)
+def main() -> None:
+    """How deep to fine-tune AlexNet on medical images, with BVLC Caffe.
+
+    \b
+    layerwise sweep polyp                      everything on the built-in phantom
+    layerwise train polyp conv4                one network
+    layerwise sweep polyp --images FOLDER      everything on your own frames and masks
+    layerwise doctor                           what this machine offers
+    """
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+    return decorate
+
+
+DATA = click.option("--data", type=FOLDER, default="data", envvar="LAYERWISE_DATA",
+                    show_default=True, help="Root of prepared data and source weights.")
+RUNS = click.option("--runs", type=FOLDER, default="runs", envvar="LAYERWISE_RUNS",
+                    show_default=True, help="Root of run folders.")
+PREPARING = _options(
+    click.option("--images", type=FOLDER, help="Your images; default: the built-in phantom."),
+    click.option("--profile", default="quick", show_default=True,
+                 help="How much of everything: mini, quick, reference or paper."),
+    click.option("--data-seed", default=1, show_default=True, help="Seed of splits and patches."),
+    click.option("--test-fraction", type=click.FloatRange(0.05, 0.95), default=0.5,
+                 show_default=True, help="Share of the groups that is held out for testing."),
+    click.option("--jobs", type=click.IntRange(1), help="Processes side by side; default: cores."),
+    DATA)
+TRAINING = _options(
+    RUNS,
+    click.option("--weights", type=click.Path(dir_okay=False),
+                 help="Source caffemodel; default: bvlc_alexnet in the data folder, "
+                      "else the stand-in."),
+    click.option("--mean", type=click.Path(dir_okay=False),
+                 help="Mean image (binaryproto); its channel means replace (104, 117, 123)."),
+    click.option("--iterations", type=click.IntRange(1), help="Longest training."),
+    click.option("--batch-size", type=click.IntRange(1), help="Images per mini-batch."),
+    click.option("--evaluate-every", type=click.IntRange(1),
+                 help="Iterations between validations."),
+    click.option("--patience", type=click.IntRange(0),
+                 help="Validations without a new best before stopping; 0 = never."),
+    click.option("--threads", type=click.IntRange(1),
+                 help="BLAS threads per network; default: 1, the repeatable choice."),
+    click.option("--gpu", type=click.IntRange(0), help="GPU to train on; default: the CPU."))
+ONE_RUN = _options(
+    click.option("--fraction", type=click.IntRange(1, 100), default=100, show_default=True,
+                 help="Percent of the training groups."),
+    click.option("--seed", type=click.IntRange(1), default=1, show_default=True,
+                 help="Seed of the training."))
+
+
+@main.command()
+@click.option("--out", type=FOLDER, default=".", show_default=True)
+def generate(out: str) -> None:
+    """Write prototxt/ and solvers/ for every task and depth at the paper's sizes."""
+    from layerwise.generate import generate as write
+
+    click.echo(f"{len(write(Path(out)))} files below {out}")
+
+
+@main.command()
+@click.argument("task")
+@PREPARING
+def prepare(task: str, **options: Any) -> None:
+    """Pack the patches of TASK into LMDBs.
+
+    \b
+    layerwise prepare polyp                         the phantom
+    layerwise prepare polyp --images my_frames      frames/, masks/ and a CSV with the groups
+    """
+    from layerwise.session import prepare_data
+
+    click.echo(f"prepared {prepare_data(task, (100,), options)}")
+
+
+@main.command()
+@click.argument("task", default="polyp")
+@DATA
+@click.option("--weights", type=click.Path(dir_okay=False), help="A local file instead.")
+@click.option("--fetch", is_flag=True, help="Download bvlc_alexnet first (233 MB, resumable).")
+@click.option("--mirror", multiple=True, help="URL to download from; may be repeated.")
+def weights(task: str, data: str, weights: str | None, fetch: bool, mirror: tuple[str, ...]
+            ) -> None:
+    """Find the source weights and show what TASK's network takes from them.
+
+    \b
+    layerwise weights                          bvlc_alexnet in the data folder, else the stand-in
+    layerwise weights --fetch                  download bvlc_alexnet into the data folder
+    layerwise weights --weights my.caffemodel  check a file
+    """
+    from layerwise import weights as sources
+    from layerwise.fetch import fetch as download
+    from layerwise.tasks import task_named
+
+    row = task_named(task)
+    if fetch:
+        download(Path(data) / sources.BVLC_ALEXNET, sources.BVLC_ALEXNET_SHA1,
+                 mirror or sources.BVLC_ALEXNET_URLS)
+    source = sources.find_source(Path(weights) if weights else None, Path(data))
+    click.echo(f"{source.path}\nsha1 {source.sha1}")
+    if source.stand_in:
+        click.echo(f"STAND-IN for the paper's bvlc_alexnet: {source.stand_in}")
+    net = sources.read_caffemodel(source.path)
+    for item in sources.transfer_report(net, row.last_layer, len(row.classes)):
+        shape = "x".join(map(str, item.shape))
+        click.echo(f"{item.action:15s} {item.layer:12s} {('weight', 'bias')[item.blob]:7s}{shape}")
+
+
+@main.command()
+@click.argument("task")
+@click.argument("depth")
+@ONE_RUN
+@TRAINING
+@PREPARING
+def train(task: str, depth: str, fraction: int, seed: int, **options: Any) -> None:
+    """Train one network: TASK at DEPTH (fc8 ... conv1, or scratch).
+
+    \b
+    layerwise train polyp conv4
+    layerwise train polyp scratch --images my_frames --fraction 25
+    """
+    from layerwise.session import Session
+    from layerwise.sweep import train_run
+
+    with Session(task, [depth], [fraction], [seed], options) as session:
+        folder = train_run(session.setting, session.runs[0], session.children, session.on_event)
+    click.echo(_summary(folder))
+
+
+@main.command()
+@click.argument("task")
+@click.argument("depth")
+@ONE_RUN
+@TRAINING
+@PREPARING
+def evaluate(task: str, depth: str, fraction: int, seed: int, **options: Any) -> None:
+    """Score the test set with one network, training it first if need be."""
+    from layerwise.session import Session
+    from layerwise.sweep import evaluate_run
+
+    with Session(task, [depth], [fraction], [seed], options) as session:
+        folder = evaluate_run(session.setting, session.runs[0], session.children,
+                              session.on_event)
+    click.echo(f"{_summary(folder)}\n{folder / 'scores.csv'}")
+
+
+@main.command()
+@click.argument("task")
+@click.option("--depths", help="Comma-separated; default: fc8 ... conv1 and scratch.")
+@click.option("--fractions", default="100", show_default=True,
+              help="Percent of the training groups, comma-separated.")
+@click.option("--seeds", default="1", show_default=True, help="Comma-separated.")
+@TRAINING
+@PREPARING
+def sweep(task: str, depths: str | None, fractions: str, seeds: str, **options: Any) -> None:
+    """Train and score TASK at every depth and from scratch, and draw the figures.
+
+    \b
+    layerwise sweep polyp
+    layerwise sweep polyp --fractions 100,50,25 --seeds 1,2,3
+    """
+    from layerwise.depths import SWEEP
+    from layerwise.session import Session
+    from layerwise.sweep import sweep as run_all
+
+    names = depths.split(",") if depths else list(SWEEP)
+    with Session(task, names, _integers("--fractions", fractions), _integers("--seeds", seeds),
+                  options) as session:
+        outcomes = run_all(session.setting, session.runs, session.jobs, session.children,
+                           session.on_event)
+    for outcome in outcomes:
+        run = outcome.run
+        click.echo(f"{run.init:17s} {run.fraction:3d}% seed {run.seed}: "
+                   f"{'FAILED: ' + outcome.error if outcome.error else 'scored'}")
+    if any(not outcome.error for outcome in outcomes):
+        _draw([session.setting.runs], session.setting.runs / "figures")
+    if any(outcome.error for outcome in outcomes):
+        sys.exit(LayerwiseError.exit_code)
+
+
+@main.command()
+@click.argument("folders", nargs=-1, type=FOLDER)
+@click.option("--out", type=FOLDER, default="figures", show_default=True)
+def figures(folders: tuple[str, ...], out: str) -> None:
+    """Draw figures and tables from run folders (default: results/); needs no Caffe."""
+    _draw([Path(folder) for folder in folders or ("results",)], Path(out))
+
+
+@main.command()
+@DATA
+def doctor(data: str) -> None:
+    """Say what this machine offers: Caffe, BLAS kernel, speed, memory, weights, tasks."""
+    from layerwise.doctor import report
+
+    for name, value in report(Path(data)):
+        click.echo(f"{name:18s} {value}")
+
+
+def _integers(option: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"{option} is {text!r}; expected integers separated by commas") from None
+
+
+def _draw(folders: list[Path], out: Path) -> None:
+    from layerwise.analysis.figures import draw_figures
+
+    for path in draw_figures(folders, out):
+        click.echo(str(path))
+
+
+def _summary(folder: Path) -> str:
+    from layerwise.runs import RESULT, read_json
+
+    result = read_json(folder / RESULT)
+    return (f"{folder}: validation AUC {result['best_auc']:.4f} at iteration "
+            f"{result['best_iteration']}, ended by {result['ended_by']} "
+            f"after {result['iterations']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Probabilities from a network: patches of an LMDB, averaged over the patches of a candidate."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layerwise.contracts import Candidate, IndexRow, Score, read_index
+from layerwise.errors import InputError
+
+BATCH = 32
+
+
+def batches(lmdb_folder: Path, size: int) -> Iterator[tuple[list[str], np.ndarray, np.ndarray]]:
+    """Keys, images (n, 3, 227, 227) uint8 BGR and labels (n,), n = `size` but for the last.
+
+    Raises InputError when the LMDB is missing or corrupt.
+    """
+    import lmdb
+    from caffe.proto import caffe_pb2
+    from google.protobuf.message import DecodeError
+
+    if not (lmdb_folder / "data.mdb").is_file():
+        raise InputError(f"{lmdb_folder}: no LMDB here; run `layerwise prepare` again")
+    try:
+        with lmdb.open(str(lmdb_folder), readonly=True, lock=False) as env, env.begin() as view:
+            keys, images, labels = [], [], []
+            for key, value in view.cursor():
+                datum = caffe_pb2.Datum.FromString(value)
+                keys.append(key.decode())
+                images.append(np.frombuffer(datum.data, np.uint8).reshape(
+                    datum.channels, datum.height, datum.width))
+                labels.append(datum.label)
+                if len(keys) == size:
+                    yield keys, np.stack(images), np.array(labels)
+                    keys, images, labels = [], [], []
+            if keys:
+                yield keys, np.stack(images), np.array(labels)
+    except (lmdb.Error, DecodeError, ValueError) as error:
+        raise InputError(f"{lmdb_folder}: corrupt LMDB ({error}); "
+                         "delete its folder and run `layerwise prepare` again") from None
+
+
+def predict(net: Any, lmdb_folder: Path, mean_bgr: Sequence[float],
+            progress: Callable[[int], None] | None = None
+            ) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Keys, labels (n,) and class probabilities (n, classes) of every datum of an LMDB.
+
+    Args:
+        net: pycaffe deploy network, input `data`, output `prob`.
+        mean_bgr: subtracted from each channel, on the 0..255 scale.
+        progress: called with the number of patches done since the last call.
+    """
+    mean = np.asarray(mean_bgr, np.float32).reshape(1, -1, 1, 1)
+    all_keys: list[str] = []
+    all_labels, probabilities = [], []
+    for keys, images, labels in batches(lmdb_folder, BATCH):
+        if net.blobs["data"].data.shape[0] != len(keys):
+            net.blobs["data"].reshape(len(keys), *images.shape[1:])
+        net.blobs["data"].data[...] = images.astype(np.float32) - mean
+        probabilities.append(net.forward()["prob"].reshape(len(keys), -1).copy())
+        all_keys += keys
+        all_labels.append(labels)
+        if progress:
+            progress(len(keys))
+    if not all_keys:
+        raise InputError(f"{lmdb_folder}: the LMDB is empty")
+    return all_keys, np.concatenate(all_labels), np.concatenate(probabilities)
+
+
+def auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Area under the ROC curve of everything but the background (class 0) against it.
+
+    Merging the other classes is the paper's rule for the two interfaces (section IV-D).
+    """
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(labels > 0, 1.0 - probabilities[:, 0].astype(np.float64)))
+
+
+def checked_index(folder: Path) -> list[IndexRow]:
+    """index.csv of a prepared set; InputError when it does not match its LMDB's size."""
+    import lmdb
+
+    rows = read_index(folder / "index.csv")
+    try:
+        with lmdb.open(str(folder / "lmdb"), readonly=True, lock=False, create=False) as env:
+            entries = env.stat()["entries"]
+    except lmdb.Error as error:
+        raise InputError(f"{folder / 'lmdb'}: missing or corrupt LMDB ({error}); "
+                         "delete its folder and run `layerwise prepare` again") from None
+    if entries != len(rows):
+        raise InputError(f"{folder}: {entries} images in the LMDB, {len(rows)} rows in index.csv; "
+                         "delete the folder and run `layerwise prepare` again")
+    return rows
+
+
+def average(rows: Sequence[IndexRow], keys: Sequence[str], probabilities: np.ndarray,
+            candidates: Sequence[Candidate]) -> list[Score]:
+    """Mean probability of each candidate over its patches (section IV-A), in candidate order.
+
+    Args:
+        rows: the index of the test LMDB.
+        keys: LMDB keys in the order of `probabilities` (n, classes).
+
+    Raises InputError when index and keys differ or a candidate has no patch.
+    """
+    if [row.key for row in rows] != list(keys):
+        raise InputError("index.csv and the LMDB of the test set hold different keys; "
+                         "run `layerwise prepare` again")
+    members: dict[str, list[int]] = {}
+    for position, row in enumerate(rows):
+        members.setdefault(row.candidate, []).append(position)
+    scores = []
+    for one in candidates:
+        if one.candidate not in members:
+            raise InputError(f"candidate {one.candidate} has no patch in the test set")
+        mean = probabilities[members[one.candidate]].astype(np.float64).mean(axis=0)
+        scores.append(Score(one.case, one.group, one.candidate, one.lesion, one.label,
+                            tuple(float(value) for value in np.clip(mean, 0.0, 1.0))))
+    return scores

@@ -1,0 +1,111 @@
+"""What the training verbs share: data and weights made in order, a progress bar, signals."""
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from layerwise import blas
+from layerwise.alexnet import MEAN_BGR
+from layerwise.child import Children
+from layerwise.depths import Depth, depth_named
+from layerwise.device import check_gpu
+from layerwise.profiles import Profile, profile_named
+from layerwise.runs import Run, is_trained
+from layerwise.sweep import Setting, jobs_that_fit, make_run
+from layerwise.tasks import ready_task
+from layerwise.weights import Source, find_source, read_mean
+
+TRAINING_LENGTH = ("iterations", "batch_size", "evaluate_every", "patience")
+
+
+def prepare_data(task: str, fractions: Sequence[int], options: Mapping[str, Any]) -> Path:
+    """Prepared data of a ready task, made if missing; its preparer is named by the task's row."""
+    row = ready_task(task)
+    request = import_module("data_prep.request").Request(
+        source=Path(options["images"]) if options["images"] else None,
+        data=Path(options["data"]), profile=profile_named(options["profile"]),
+        seed=options["data_seed"], test_fraction=options["test_fraction"],
+        fractions=tuple(percent / 100 for percent in fractions),
+        jobs=options["jobs"] or os.cpu_count() or 1)
+    return Path(import_module(row.preparer).prepare(request))
+
+
+class Session:
+    """Settings and runs of one command, and the display of what its children report.
+
+    Everything that can be wrong with the options is found before anything is made. As a context it
+    shows the progress bar and turns Ctrl-C and SIGTERM into a request to the children to stop.
+    """
+
+    def __init__(self, task: str, depths: Sequence[str], fractions: Sequence[int],
+                 seeds: Sequence[int], options: Mapping[str, Any]) -> None:
+        row, rows = ready_task(task), [depth_named(name) for name in depths]
+        profile = _profile(options)
+        mean = read_mean(Path(options["mean"])) if options["mean"] else MEAN_BGR
+        if options["gpu"] is not None:
+            check_gpu(options["gpu"])
+        source = _source(rows, options)
+        prepared = prepare_data(task, fractions, options).resolve()
+        threads = options["threads"] or 1
+        self.jobs = options["jobs"] or (1 if options["gpu"] is not None else jobs_that_fit(
+            os.cpu_count() or 1, threads, profile.batch_size))
+        self.setting = Setting(row, prepared, Path(options["runs"]).resolve(), profile, source,
+                               mean, threads, options["gpu"],
+                               blas.environment_for(blas.choose(threads)))
+        self.runs = [make_run(self.setting, depth, fraction, seed)
+                     for seed in seeds for fraction in fractions for depth in rows]
+        self.children = Children()
+        self._lock = threading.Lock()
+        self._done: dict[tuple[str, int, int], int] = {}
+
+    def __enter__(self) -> Session:
+        left = sum(run.iterations for run in self.runs
+                   if not is_trained(run.folder(self.setting.runs)))
+        self._bar = tqdm(total=left, unit="it",
+                         desc=self.setting.task.name, dynamic_ncols=True)
+        self._previous = {number: signal.signal(number, lambda *_: self.children.stop())
+                          for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._bar.close()
+
+    def on_event(self, run: Run, event: Mapping[str, Any]) -> None:
+        """Move the bar on by what a child reports, and print each validation."""
+        key = (run.init, run.fraction, run.seed)
+        name = f"{run.init} {run.fraction}% seed {run.seed}"
+        with self._lock:
+            if "iteration" in event:
+                self._bar.update(event["iteration"] - self._done.get(key, 0))
+                self._done[key] = event["iteration"]
+            if event.get("auc") is not None:
+                self._bar.write(f"{name:32s} iteration {event['iteration']:5d}  "
+                                f"validation AUC {event['auc']:.4f}")
+            elif "ended" in event:
+                self._bar.set_postfix_str(f"{name}: {event['ended']}")
+
+
+def _profile(options: Mapping[str, Any]) -> Profile:
+    """The profile's row with the options that change the length of training."""
+    changes = {name: options[name] for name in TRAINING_LENGTH if options[name] is not None}
+    return replace(profile_named(options["profile"]), **changes)
+
+
+def _source(depths: Sequence[Depth], options: Mapping[str, Any]) -> Source | None:
+    if not any(depth.fine_tuned for depth in depths):
+        return None
+    source = find_source(Path(options["weights"]) if options["weights"] else None,
+                         Path(options["data"]))
+    if source.stand_in:
+        print(f"source weights: {source.stand_in}")
+    return source

@@ -1,0 +1,219 @@
+"""Training of one network, inside the child process that owns Caffe.
+
+The solver is stepped from here; after every `evaluate_every` iterations the whole validation set is
+scored, the state saved, and Caffe's random generator reseeded from the run's seed and the
+iteration. So the state on disk decides everything that follows: a run that was killed resumes from
+it and ends bit-identical to one that was not (CPU, one thread).
+"""
+from __future__ import annotations
+
+import csv
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layerwise.contracts import LOG_COLUMNS, atomic_text, read_table
+from layerwise.errors import LayerwiseError
+from layerwise.runs import BEST, LOG, RESULT, STATE, Run, read_json, write_json
+from layerwise.score import auc, predict
+from layerwise.solver import learning_rate, step_size
+
+SATURATED_LOSS = 87.0      # Caffe's loss cannot exceed -ln(FLT_MIN) = 87.3: the net has diverged
+Event = Callable[[dict[str, Any]], None]
+
+
+class Diverged(LayerwiseError):
+    """The loss became NaN, infinite or saturated."""
+
+
+@dataclass
+class Progress:
+    """What the state file holds beside Caffe's own two files."""
+
+    iteration: int = 0
+    best_auc: float = -math.inf
+    best_iteration: int = 0
+    stale: int = 0                 # validations since the best
+    seconds: float = 0.0
+
+
+class Log:
+    """log.csv: one line per iteration; validation_auc only where it was measured."""
+
+    def __init__(self, path: Path, keep_until: int) -> None:
+        """Open for appending, dropping lines past `keep_until` (an interrupted run's tail)."""
+        lines = []
+        if path.exists():
+            lines = [line for line in _whole_lines(path) if int(line["iteration"]) <= keep_until]
+        with atomic_text(path) as handle:
+            writer = csv.DictWriter(handle, LOG_COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(lines)
+        self._handle = path.open("a", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._handle, lineterminator="\n")
+
+    def add(self, iteration: int, epoch: float, lr: float, loss: float | None,
+            validation_auc: float | None, seconds: float) -> None:
+        """Append one line."""
+        self._writer.writerow([
+            iteration, f"{epoch:.4f}", f"{lr:.9g}", "" if loss is None else f"{loss:.9g}",
+            "" if validation_auc is None else f"{validation_auc:.9g}", f"{seconds:.3f}"])
+        self._handle.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handle.close()
+
+
+def _whole_lines(path: Path) -> list[dict[str, str]]:
+    """Lines of a log; a last line cut short by a kill is dropped."""
+    text = path.read_text(encoding="utf-8")
+    if text and not text.endswith("\n"):
+        with atomic_text(path) as handle:
+            handle.write(text[:text.rfind("\n") + 1])
+    return read_table(path, LOG_COLUMNS)[1]
+
+
+class StopRequest:
+    """SIGINT or SIGTERM: finish the iteration, then stop."""
+
+    def __init__(self) -> None:
+        self.received = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._receive)
+
+    def _receive(self, *_: Any) -> None:
+        self.received = True
+
+
+def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
+    """Train the run in `folder`, whose solver.prototxt and deploy.prototxt are written.
+
+    Args:
+        source: caffemodel to start from; None from scratch.
+        event: receives {"iteration", "loss"} and {"iteration", "auc"} as they happen.
+
+    Returns:
+        Why it ended: `iterations`, `patience` or `interrupted`.
+
+    Raises:
+        Diverged: with advice; log.csv keeps the bad loss.
+    """
+    import caffe
+
+    stop = StopRequest()
+    if run.gpu is not None:
+        caffe.set_mode_gpu()
+        caffe.set_device(run.gpu)
+    solver = caffe.SGDSolver(str(folder / "solver.prototxt"))
+    progress = Progress()
+    if (folder / STATE).exists():
+        progress = _restore(folder, run, solver)
+    elif source is not None:
+        solver.net.copy_from(str(source))
+    judge = caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST)
+    judge.share_with(solver.net)
+    validation = Path(run.data) / f"validation-{run.fraction}" / "lmdb"
+    step = step_size(run.train_images, run.batch_size)
+    log = Log(folder / LOG, keep_until=progress.iteration or -1)
+    started = time.monotonic() - progress.seconds
+
+    def measure() -> float:
+        _, labels, probabilities = predict(judge, validation, run.mean_bgr)
+        return auc(labels, probabilities) if np.isfinite(probabilities).all() else math.nan
+
+    def record(loss: float | None, score: float | None) -> None:
+        progress.seconds = time.monotonic() - started
+        log.add(progress.iteration, progress.iteration / step,
+                learning_rate(max(progress.iteration - 1, 0), step), loss, score, progress.seconds)
+        event({"iteration": progress.iteration, "loss": loss, "auc": score})
+
+    try:
+        if progress.iteration == 0:
+            record(None, measure())
+        while progress.iteration < run.iterations:
+            if run.patience and progress.stale >= run.patience:
+                return _finish(folder, run, progress, "patience")
+            if stop.received:
+                return "interrupted"
+            solver.step(1)
+            progress.iteration += 1
+            loss = float(solver.net.blobs["loss"].data)
+            due = (progress.iteration % run.evaluate_every == 0
+                   or progress.iteration == run.iterations)
+            score = measure() if due else None
+            record(loss, score)
+            if not loss < SATURATED_LOSS or (score is not None and math.isnan(score)):
+                raise Diverged(
+                    f"{folder}: diverged at iteration {progress.iteration} (loss {loss:g}). "
+                    "Check the scale of the source weights and the mean, or lower the rates")
+            if score is None:
+                continue
+            better = score > progress.best_auc
+            if better:
+                progress.best_auc, progress.best_iteration = score, progress.iteration
+            progress.stale = 0 if better else progress.stale + 1
+            _save(folder, solver, progress, better)
+            caffe.set_random_seed(_seed_at(run.seed, progress.iteration))
+        return _finish(folder, run, progress, "iterations")
+    finally:
+        log.close()
+
+
+def _seed_at(seed: int, iteration: int) -> int:
+    """A seed for Caffe (32 bits, not 0) that differs between neighbouring runs and iterations."""
+    return (seed * 2_654_435_761 + iteration * 40_503 + 1) % (2 ** 31 - 1) + 1
+
+
+def _save(folder: Path, solver: Any, progress: Progress, better: bool) -> None:
+    """Caffe's snapshot, then the state file that makes it count, then the old ones go."""
+    old = sorted(folder.glob("state_iter_*"))
+    solver.snapshot()
+    stem = folder / f"state_iter_{progress.iteration}"
+    model = stem.with_name(stem.name + ".caffemodel")
+    if better:
+        partial = folder / f".{BEST}.partial"
+        partial.unlink(missing_ok=True)
+        os.link(model, partial)
+        os.replace(partial, folder / BEST)
+    write_json(folder / STATE, vars(progress))
+    for path in old:
+        if not path.name.startswith(stem.name + "."):
+            path.unlink()
+
+
+def _restore(folder: Path, run: Run, solver: Any) -> Progress:
+    """Load the saved state and move the Data layer's cursor to where it was."""
+    progress = Progress(**read_json(folder / STATE))
+    state = folder / f"state_iter_{progress.iteration}.solverstate"
+    if not state.exists():
+        raise LayerwiseError(f"{state}: missing though {STATE} names it; delete the run folder")
+    solver.restore(str(state))
+    period = run.train_images // math.gcd(run.train_images, run.batch_size)
+    for _ in range(progress.iteration % period):
+        solver.net.forward(end="data")
+    import caffe
+
+    caffe.set_random_seed(_seed_at(run.seed, progress.iteration))
+    return progress
+
+
+def _finish(folder: Path, run: Run, progress: Progress, reason: str) -> str:
+    """Write result.json, which marks the run as trained, and drop the resumable state."""
+    import caffe
+
+    write_json(folder / RESULT, {
+        "ended_by": reason, "iterations": progress.iteration, "best_auc": progress.best_auc,
+        "best_iteration": progress.best_iteration, "seconds": round(progress.seconds, 3),
+        "validation_set": f"validation-{run.fraction}", "caffe": caffe.__version__})
+    for path in folder.glob("state_iter_*"):
+        path.unlink()
+    (folder / STATE).unlink(missing_ok=True)
+    return reason

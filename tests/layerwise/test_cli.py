@@ -1,0 +1,64 @@
+"""The command line as a user meets it: help, order of making things, and one line per error."""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from layerwise.cli import main
+from layerwise.tasks import TASKS
+
+
+def layerwise(*arguments: str):
+    return CliRunner().invoke(main, arguments)
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "layerwise", *arguments], text=True,
+                          capture_output=True, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize("verb", sorted(main.commands))
+def test_every_verb_explains_itself(verb):
+    result = layerwise(verb, "--help")
+    assert result.exit_code == 0
+    assert main.commands[verb].help.split("\n")[0].rstrip(".")[:40] in result.output
+
+
+def test_the_docker_sentence_is_understood():
+    """`train pe conv1` names a task that is known; until it is ready the CLI says which are."""
+    done = run("train", "pe", "conv1")
+    if TASKS["pe"].ready:
+        assert "not ready" not in done.stderr
+    else:
+        assert done.returncode == 2
+        assert done.stderr == ("layerwise: task pe (Pulmonary embolism detection) is not ready "
+                               "yet; ready: polyp\n")
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["train", "polyps", "conv1"], "unknown task 'polyps'; the tasks are polyp, pe, frames, cimt"),
+    (["train", "polyp", "conv6"], "unknown depth 'conv6'"),
+    (["train", "polyp", "fc8", "--profile", "huge"], "unknown profile 'huge'; the profiles are"),
+    (["sweep", "polyp", "--seeds", "1,two"], "--seeds is '1,two'; expected integers"),
+    (["train", "polyp", "fc8", "--weights", "none.caffemodel"],
+     "none.caffemodel: no such weights file"),
+    (["weights", "polyp", "--weights", "README.md"], "README.md: "),
+    (["train", "polyp", "scratch", "--images", "nowhere"], "nowhere"),
+    (["figures", "nowhere"], "nowhere"),
+])
+def test_one_clear_line_and_exit_code_2(arguments, message, tmp_path, project, monkeypatch):
+    monkeypatch.chdir(project)
+    data, runs = tmp_path / "data", tmp_path / "runs"
+    done = run(*arguments, LAYERWISE_DATA=str(data), LAYERWISE_RUNS=str(runs))
+    assert done.returncode == 2
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("layerwise: ") and message in lines[0]
+    assert not runs.exists() and not data.exists()
+
+
+def test_unknown_options_are_refused():
+    assert layerwise("train", "polyp", "fc8", "--learning-rate", "1").exit_code == 2

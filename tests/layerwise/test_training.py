@@ -1,0 +1,243 @@
+"""Real Caffe trainings of seconds: the loop, its state, its scores, and how it fails.
+
+The fully connected layers are cut from 4096 to 32 units, so that a snapshot has 11 MB, not 228;
+the layers, their order and their names are Table I's.
+"""
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from layerwise import alexnet
+from layerwise.child import Children, Interrupted
+from layerwise.contracts import read_scores, read_table
+from layerwise.depths import DEPTHS
+from layerwise.errors import InputError, LayerwiseError
+from layerwise.profiles import PROFILES
+from layerwise.runs import locked, read_json
+from layerwise.sweep import Setting, evaluate_run, make_run, sweep, train_run
+from layerwise.tasks import TASKS
+from layerwise.train import Diverged
+from layerwise.weights import Source
+
+pytestmark = pytest.mark.usefixtures("small_table")
+
+PROFILE = replace(PROFILES["mini"], batch_size=4, iterations=6, evaluate_every=2)
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+
+
+def setting(prepared: Path, runs: Path, weights: Path | None = None, **changes: int) -> Setting:
+    source = Source(weights, "random", "0" * 40, "random weights") if weights else None
+    return Setting(TASKS["polyp"], prepared, runs, replace(PROFILE, **changes), source,
+                   alexnet.MEAN_BGR, 1, None, ONE_THREAD)
+
+
+def train_at(depth: str, shared: Setting, on_event=lambda run, event: None, verb=train_run):
+    return verb(shared, make_run(shared, DEPTHS[depth], 100, 7), Children(), on_event)
+
+
+def blobs(path: Path) -> dict[str, list[np.ndarray]]:
+    from caffe.proto import caffe_pb2
+
+    net = caffe_pb2.NetParameter.FromString(path.read_bytes())
+    return {layer.name: [np.array(blob.data, np.float32) for blob in layer.blobs]
+            for layer in net.layer if layer.blobs}
+
+
+def content(folder: Path) -> dict[str, object]:
+    """What a run leaves, without the seconds."""
+    log = [{key: value for key, value in line.items() if key != "seconds"}
+           for line in read_table(folder / "log.csv")[1]]
+    return {"log": log, "best": hashlib.sha256((folder / "best.caffemodel").read_bytes()).digest(),
+            "scores": (folder / "scores.csv").read_bytes()}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(prepared, tmp_path_factory):
+    shared = setting(prepared, tmp_path_factory.mktemp("runs"))
+    return train_at("scratch-gaussian", shared, verb=evaluate_run)
+
+
+def test_a_run_leaves_what_the_contract_says(uninterrupted):
+    names = {path.name for path in uninterrupted.iterdir()}
+    assert names == {"config.json", "train_val.prototxt", "deploy.prototxt", "solver.prototxt",
+                     "log.csv", "best.caffemodel", "result.json", "caffe.log", "patches.h5",
+                     "scores.csv"}
+    log = read_table(uninterrupted / "log.csv")[1]
+    assert [line["iteration"] for line in log] == list("0123456")
+    assert [bool(line["validation_auc"]) for line in log] == [
+        True, False, True, False, True, False, True]
+    # 8 images, batch 4: two iterations per epoch, then the rate falls by 5%.
+    assert [float(line["lr"]) for line in log[1:]] == pytest.approx(
+        [.001, .001, .00095, .00095, .0009025, .0009025])
+
+
+def test_scores_are_mean_probabilities(uninterrupted):
+    import h5py
+
+    scores, classes = read_scores(uninterrupted / "scores.csv")
+    with h5py.File(str(uninterrupted / "patches.h5"), "r") as archive:
+        probabilities = archive["probability"][()]
+    assert classes == ["background", "polyp"]
+    assert [row.candidate for row in scores] == [f"test-{n}-c" for n in range(6)]
+    assert np.array([row.probabilities for row in scores]) == pytest.approx(probabilities, abs=1e-8)
+
+
+def test_same_losses_as_caffe_train(prepared, tmp_path):
+    """Caffe's own command line on our solver.prototxt; its log prints six digits.
+
+    No validation falls between, so Caffe's random stream is not reseeded.
+    """
+    shared = setting(prepared, tmp_path, iterations=4, evaluate_every=4)
+    folder = train_at("scratch-gaussian", shared)
+    ours = [float(line["loss"]) for line in read_table(folder / "log.csv")[1][1:]]
+    solver = (folder / "solver.prototxt").read_text()
+    solver = re.sub("display: 20", "display: 1", solver).replace("average_loss: 20", "")
+    (tmp_path / "solver.prototxt").write_text(solver.replace(
+        str(folder / "state"), str(tmp_path / "caffe")))
+    done = subprocess.run(["caffe", "train", f"--solver={tmp_path / 'solver.prototxt'}"],
+                          stderr=subprocess.PIPE, text=True,
+                          env={"PATH": "/usr/bin:/bin", **ONE_THREAD})
+    theirs = [float(value) for value in re.findall(r"Iteration \d+ .*, loss = (\S+)", done.stderr)]
+    assert theirs[:4] == pytest.approx(ours, rel=2e-6)
+
+
+def test_only_layers_from_the_first_tuned_one_move(prepared, source_weights, tmp_path):
+    folder = train_at("conv4", setting(prepared, tmp_path, source_weights, iterations=5,
+                                       evaluate_every=5))
+    before, after = blobs(source_weights), blobs(folder / "best.caffemodel")
+    for layer in ("conv1", "conv2", "conv3"):
+        assert all(map(np.array_equal, before[layer], after[layer]))
+    for layer in ("conv4", "conv5", "fc6", "fc7"):
+        assert not any(map(np.array_equal, before[layer], after[layer]))
+
+
+def test_fc7_is_the_source_networks_before_training(prepared, source_weights, tmp_path):
+    """Our deploy net and a 1000-way net that Caffe fills from the same file agree on fc7."""
+    import caffe
+
+    from layerwise.generate import text_of
+
+    activations = []
+    for last, classes in (("fc8_polyp", 2), ("fc8", 1000)):
+        path = tmp_path / f"{last}.prototxt"
+        path.write_text(text_of(alexnet.deploy("n", last, classes, 2)))
+        net = caffe.Net(str(path), caffe.TEST, weights=str(source_weights))
+        net.blobs["data"].data[...] = np.random.default_rng(1).normal(0, 50, (2, 3, 227, 227))
+        net.forward()
+        activations.append(net.blobs["fc7"].data.copy())
+    assert activations[0].any()
+    assert np.array_equal(*activations)
+
+
+def test_killed_runs_resume_to_the_same_bits(prepared, uninterrupted, tmp_path):
+    class Killed(Exception):
+        pass
+
+    shared = setting(prepared, tmp_path)
+    for fatal in (1, 3, 5):
+        def kill(run, event, fatal=fatal):
+            if event.get("iteration") == fatal:
+                raise Killed
+        with pytest.raises(Killed):
+            train_at("scratch-gaussian", shared, kill)
+    folder = train_at("scratch-gaussian", shared, verb=evaluate_run)
+    assert content(folder) == content(uninterrupted)
+
+
+def test_asked_to_stop_it_finishes_the_iteration_and_resumes(prepared, uninterrupted, tmp_path):
+    shared, children = setting(prepared, tmp_path), Children()
+    run = make_run(shared, DEPTHS["scratch-gaussian"], 100, 7)
+
+    def stop(run, event):
+        if event.get("iteration") == 2:
+            children.stop()
+    with pytest.raises(Interrupted):
+        train_run(shared, run, children, stop)
+    assert read_json(run.folder(tmp_path) / "state.json")["iteration"] in (2, 4)
+    assert not (run.folder(tmp_path) / "result.json").exists()
+    folder = evaluate_run(shared, run, Children(), lambda run, event: None)
+    assert content(folder) == content(uninterrupted)
+
+
+def test_patience_ends_a_run_without_a_new_best(prepared, tmp_path):
+    """The noise images differ in brightness, so the AUC is 1 at once and never improves."""
+    folder = train_at("scratch-gaussian", setting(prepared, tmp_path, iterations=40,
+                                                  evaluate_every=1, patience=2))
+    result = read_json(folder / "result.json")
+    assert (result["ended_by"], result["best_iteration"]) == ("patience", 1)
+    assert result["iterations"] == 3
+
+
+def test_divergence_is_reported_with_advice(prepared, tmp_path):
+    tiny.write_weights(tmp_path / "huge.caffemodel", scale=300.0)
+    shared = setting(prepared, tmp_path / "runs", tmp_path / "huge.caffemodel")
+    with pytest.raises(LayerwiseError, match="diverged at iteration 1 .*Check the scale"):
+        train_at("conv1", shared)
+    log = next((tmp_path / "runs").rglob("log.csv"))
+    last = float(read_table(log)[1][-1]["loss"])
+    assert not last < 87 or read_table(log)[1][-1]["validation_auc"] == "nan"
+    assert Diverged.exit_code == 1
+
+
+def test_a_dying_caffe_is_quoted(prepared, tmp_path):
+    shared = setting(prepared, tmp_path)
+    run = make_run(shared, DEPTHS["scratch-gaussian"], 100, 7)
+    folder = train_at("scratch-gaussian", replace(shared, profile=replace(
+        PROFILE, iterations=1, evaluate_every=1)))
+    (folder / "result.json").unlink()
+    (folder / "solver.prototxt").write_text("net: 3 (")
+    with pytest.raises(LayerwiseError) as caught:
+        Children().run(["train", str(folder)], ONE_THREAD, folder / "caffe.log", lambda event: None)
+    assert "SIGABRT" in str(caught.value) and "Failed to parse" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert run.init == "scratch-gaussian"
+
+
+def test_corrupt_or_short_lmdb_is_an_input_error(prepared, tmp_path):
+    broken = tmp_path / "polyp" / "tiny"
+    shutil.copytree(prepared, broken)
+    index = broken / "train-100" / "index.csv"
+    index.write_text("".join(index.read_text().splitlines(True)[:-1]))
+    with pytest.raises(InputError, match="8 images in the LMDB, 7 rows in index.csv"):
+        train_at("scratch-gaussian", setting(broken, tmp_path / "runs"))
+    (broken / "train-100" / "lmdb" / "data.mdb").write_bytes(b"no database" * 1000)
+    with pytest.raises(InputError, match="corrupt LMDB"):
+        train_at("scratch-gaussian", setting(broken, tmp_path / "runs2"))
+
+
+def test_other_settings_in_the_same_folder_are_refused(prepared, uninterrupted):
+    shared = setting(prepared, uninterrupted.parents[4], iterations=9)
+    with pytest.raises(InputError, match="holds a run with iterations=6, now 9"):
+        train_at("scratch-gaussian", shared)
+
+
+def test_a_full_disk_is_said_before_training(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 10**6))
+    with pytest.raises(InputError, match="disk full, 0.1 GB needed for snapshots but 0.0 GB free"):
+        train_at("scratch-gaussian", setting(prepared, tmp_path))
+    assert not list(tmp_path.rglob("*.prototxt"))
+
+
+def test_a_folder_in_use_is_refused(prepared, uninterrupted):
+    shared = setting(prepared, uninterrupted.parents[4])
+    with locked(uninterrupted), pytest.raises(InputError, match="another process is working"):
+        train_at("scratch-gaussian", shared)
+
+
+def test_a_failed_run_does_not_stop_the_others(prepared, source_weights, tmp_path):
+    tiny.write_weights(tmp_path / "huge.caffemodel", scale=300.0)
+    shared = setting(prepared, tmp_path / "runs", tmp_path / "huge.caffemodel", iterations=2)
+    runs = [make_run(shared, DEPTHS[name], 100, 7) for name in ("conv1", "scratch-gaussian")]
+    outcomes = sweep(shared, runs, 1, Children(), lambda run, event: None)
+    assert ["diverged" in outcome.error for outcome in outcomes] == [True, False]
+    assert (runs[1].folder(tmp_path / "runs") / "scores.csv").exists()
+    assert source_weights.exists()

@@ -1,0 +1,192 @@
+"""Find the runs under a results folder and read what the statistics need of them.
+
+A run is `<root>/<task>/<dataset>/<init>/<fraction>/<seed>/` with config.json, scores.csv and
+log.csv; the test set is `<root>/<task>/<dataset>/cases.csv`. A run without scores.csv is missing,
+not an error; a file that contradicts its place or its contract is an InputError.
+
+Several seeds of one system stay separate runs on one test set: curves are averaged over the seeds
+at equal false-positive rate with every seed drawn thin behind, tables print each seed and the mean.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from layerwise.analysis.boundary_error import BoundaryError, read_boundary_errors
+from layerwise.analysis.marks import Marks, froc_marks, roc_marks
+from layerwise.analysis.systems import SYSTEMS
+from layerwise.contracts import Case, read_cases, read_scores
+from layerwise.errors import InputError
+from layerwise.tasks import TASKS, Task
+
+CONFIG_KEYS: Mapping[str, type | tuple[type, ...]] = {
+    "task": str, "dataset": str, "init": str, "fraction": int, "seed": int,
+    "stand_in_data": (str, type(None)), "stand_in_weights": (str, type(None)),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run; `marks` for curves, `boundary` for boundary tasks (else empty)."""
+
+    folder: Path
+    init: str
+    fraction: int
+    seed: int
+    config: Mapping[str, Any]
+    marks: Marks | None = None
+    boundary: tuple[BoundaryError, ...] = ()
+
+    @property
+    def log(self) -> Path:
+        """Where the run's log.csv is, whether or not it exists."""
+        return self.folder / "log.csv"
+
+
+@dataclass(frozen=True)
+class Study:
+    """All runs of one task on one data set."""
+
+    task: Task
+    dataset: str
+    cases: tuple[Case, ...]
+    runs: tuple[Run, ...]
+    missing: tuple[str, ...] = ()
+
+    def of(self, init: str, fraction: int = 100) -> tuple[Run, ...]:
+        """The runs of one system at one size of the training set, by seed."""
+        return tuple(run for run in self.runs if (run.init, run.fraction) == (init, fraction))
+
+    def inits(self, fraction: int = 100) -> list[str]:
+        """The systems that have runs at `fraction` percent, in the paper's order."""
+        return [init for init in SYSTEMS if self.of(init, fraction)]
+
+    @property
+    def test_groups(self) -> int:
+        """Number of independent groups (videos, patients, subjects) in the test set."""
+        return len({case.group for case in self.cases if case.split == "test"})
+
+    def stand_ins(self, runs: Sequence[Run] | None = None) -> str:
+        """One line naming data and source weights of `runs` (all by default)."""
+        return stand_in_line(self.dataset, self.runs if runs is None else runs)
+
+
+def stand_in_line(dataset: str, runs: Sequence[Run]) -> str:
+    """For example "data: phantom (stand-in) · source weights: distilled (stand-in)"."""
+    data = sorted({str(run.config["stand_in_data"]) for run in runs
+                   if run.config["stand_in_data"]})
+    weights = sorted({str(run.config["stand_in_weights"]) for run in runs
+                      if run.config["stand_in_weights"]})
+    parts = [f"data: {_marked(', '.join(data))}" if data else f"data: {dataset}"]
+    if weights:
+        parts.append(f"source weights: {_marked(', '.join(weights))}")
+    return " · ".join(parts)
+
+
+def _marked(text: str) -> str:
+    return text if "stand-in" in text else f"{text} (stand-in)"
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """config.json of a run; InputError when a key the statistics rely on is missing or wrong."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; a run with scores.csv needs one") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not a JSON file ({error})") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: expected a JSON object")
+    for key, kind in CONFIG_KEYS.items():
+        if key not in config:
+            raise InputError(f"{path}: key {key} is missing")
+        if not isinstance(config[key], kind) or isinstance(config[key], bool):
+            raise InputError(f"{path}: {key} is {config[key]!r}, which is of the wrong type")
+    return config
+
+
+def _read_run(folder: Path, task: Task, dataset: str, cases: Sequence[Case]) -> Run:
+    path = folder / "config.json"
+    config = read_config(path)
+    init, fraction, seed = folder.parts[-3:]
+    for key, expected in (("task", task.name), ("dataset", dataset), ("init", init),
+                          ("fraction", fraction), ("seed", seed)):
+        if str(config[key]) != expected:
+            raise InputError(f"{path}: {key} is {config[key]!r}, but the folder says {expected!r}")
+    if init not in SYSTEMS:
+        raise InputError(f"{folder}: unknown system {init!r}; known: {', '.join(SYSTEMS)}")
+    run = Run(folder, init, config["fraction"], config["seed"], config)
+    if task.evaluation == "boundary":
+        return replace(run, boundary=tuple(read_boundary_errors(folder / "boundary.csv", cases)))
+    path = folder / "scores.csv"
+    scores, classes = read_scores(path)
+    if tuple(classes) != task.classes:
+        raise InputError(f"{path}: classes {', '.join(classes)}; task {task.name} has "
+                         f"{', '.join(task.classes)}")
+    build = froc_marks if task.evaluation == "froc" else roc_marks
+    return replace(run, marks=build(scores, cases, str(path)))
+
+
+def _result_file(task: Task) -> str:
+    return "boundary.csv" if task.evaluation == "boundary" else "scores.csv"
+
+
+def _study(folders: Sequence[Path], task: Task, dataset: str) -> Study | None:
+    cases: list[Case] | None = None
+    runs: dict[tuple[str, int, int], Run] = {}
+    missing: list[str] = []
+    for folder in folders:
+        run_folders = sorted(path for path in folder.glob("*/*/*")
+                             if path.is_dir() and not any(part.startswith(".")
+                                                          for part in path.parts[-3:]))
+        if not run_folders:
+            continue
+        path = folder / "cases.csv"
+        here = read_cases(path)
+        if cases is not None and here != cases:
+            raise InputError(f"{path}: differs from the cases.csv of another folder given; "
+                             "results on different test sets cannot be put together")
+        cases = here
+        for run_folder in run_folders:
+            if not (run_folder / _result_file(task)).is_file():
+                missing.append("/".join(run_folder.parts[-3:]))
+                continue
+            run = _read_run(run_folder, task, dataset, cases)
+            key = (run.init, run.fraction, run.seed)
+            if key in runs:
+                raise InputError(f"{run_folder}: the same run is also in {runs[key].folder}")
+            runs[key] = run
+    if cases is None:
+        return None
+    order = {init: i for i, init in enumerate(SYSTEMS)}
+    ordered = sorted(runs.values(), key=lambda run: (order[run.init], -run.fraction, run.seed))
+    return Study(task, dataset, tuple(cases), tuple(ordered), tuple(missing))
+
+
+def collect(results: Sequence[Path]) -> list[Study]:
+    """Every study under the given folders, by task and data set.
+
+    Runs of one task and data set in several folders are put together when their cases.csv agree.
+    Raises InputError for a folder that does not exist, when nothing is found at all, and for every
+    invalid file.
+    """
+    for root in results:
+        if not root.is_dir():
+            raise InputError(f"{root}: no such folder; give a folder of runs or results")
+    studies = []
+    for task in TASKS.values():
+        datasets = sorted({path.name for root in results
+                           for path in (root / task.name).glob("*") if path.is_dir()})
+        for dataset in datasets:
+            folders = [root / task.name / dataset for root in results
+                       if (root / task.name / dataset).is_dir()]
+            study = _study(folders, task, dataset)
+            if study is not None:
+                studies.append(study)
+    if not studies:
+        raise InputError(f"{', '.join(map(str, results))}: no runs found; expected folders "
+                         "<task>/<dataset>/<init>/<fraction>/<seed>/ with a scores.csv")
+    return studies

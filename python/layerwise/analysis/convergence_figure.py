@@ -1,0 +1,89 @@
+"""Figure 10: validation AUC against the number of mini-batches, on a log axis."""
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from layerwise.analysis.collect import Run, Study
+from layerwise.analysis.convergence import band, read_log
+from layerwise.analysis.style import COLUMN_INCHES, PAGE_INCHES
+from layerwise.analysis.systems import SYSTEMS
+
+# The paper's four curves, and its legend.
+FIG10 = {"conv1": "FT:conv1-fc8", "scratch-gaussian": "AlexNet scratch with Gaussian Init",
+         "scratch-xavier": "AlexNet scratch with Xavier Init",
+         "scratch-msra": "AlexNet scratch with MSRA Init"}
+TITLES = {"polyp": "Polyp detection", "pe": "PE detection",
+          "frames": "Colonoscopy frame classification",
+          "cimt": "Intima−media boundary segmentation"}
+
+
+def logged(study: Study, init: str) -> list[Run]:
+    """Runs of one system at 100% of the data that have a log."""
+    return [run for run in study.of(init) if run.log.is_file()]
+
+
+def draw_convergence(study: Study) -> Figure:
+    """Mean over seeds, range shaded; a validation that gave NaN in every seed is a cross at 0."""
+    runs = {init: logged(study, init) for init in FIG10}
+    shown = [run for group in runs.values() for run in group]
+    figure = Figure(figsize=(COLUMN_INCHES, 3.2))
+    axes = figure.subplots()
+    broken = False
+    for place, (init, group) in enumerate(runs.items()):
+        if not group:
+            continue
+        system = SYSTEMS[init]
+        curve = band([read_log(run.log) for run in group])
+        seen = curve.iterations > 0            # a log axis has no place for iteration 0
+        iterations, mean = curve.iterations[seen], curve.mean[seen]
+        axes.plot(iterations, mean, color=system.colour, linestyle=system.line,
+                  marker=system.marker, markevery=(place, max(4, iterations.size // 6)),
+                  markersize=3.5, label=FIG10[init])
+        if len(group) > 1:
+            axes.fill_between(iterations, curve.low[seen], curve.high[seen], color=system.colour,
+                              alpha=0.2, linewidth=0)
+        nan = ~np.isfinite(mean)
+        broken = broken or bool(nan.any())
+        axes.plot(iterations[nan], np.zeros(int(nan.sum())), linestyle="none", marker="x",
+                  color=system.colour, clip_on=False, zorder=5)
+    axes.set_xscale("log")
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("#mini−batches")
+    axes.set_ylabel("AUC")
+    axes.set_title(TITLES[study.task.name])
+    axes.grid(True, which="major")
+    axes.legend(loc="lower right", handlelength=3.0, framealpha=0.85)
+    figure.subplots_adjust(left=0.13, right=0.97, top=0.92, bottom=0.22)
+    seeds = max(len(group) for group in runs.values())
+    extra = f" · mean and range of {seeds} seeds" if seeds > 1 else ""
+    extra += " · ×: no AUC (NaN)" if broken else ""
+    caption = textwrap.fill(f"{study.stand_ins(shown)}{extra}", 80)
+    figure.text(0.5, 0.015, caption, ha="center", va="bottom", fontsize=5.5, linespacing=1.1)
+    return figure
+
+
+def draw_training(study: Study) -> Figure:
+    """Validation AUC and training loss of every run with a log at 100% of the data."""
+    figure = Figure(figsize=(PAGE_INCHES, 3.1))
+    left, right = figure.subplots(1, 2)
+    for init in study.inits():
+        system = SYSTEMS[init]
+        for number, run in enumerate(logged(study, init)):
+            log = read_log(run.log)
+            style = {"color": system.colour, "linestyle": system.line, "linewidth": 0.9}
+            left.plot(log.iterations, log.auc, marker=system.marker, markersize=3,
+                      markevery=max(1, log.iterations.size // 5),
+                      label=None if number else system.short, **style)
+            right.plot(log.loss_iterations, log.loss, **style)
+    left.set_ylabel("validation AUC")
+    right.set_ylabel("training loss")
+    for axes in (left, right):
+        axes.set_xlabel("#mini−batches")
+        axes.grid(True)
+    figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncol=6, frameon=False,
+                  handlelength=2.6)
+    figure.subplots_adjust(left=0.075, right=0.99, top=0.97, bottom=0.29, wspace=0.2)
+    return figure

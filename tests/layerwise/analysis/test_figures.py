@@ -1,0 +1,135 @@
+"""Figures: which are drawn, the same bytes twice, axes, legends, stand-ins and fallbacks shown."""
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from synthetic import write_curve_study, write_log
+
+from layerwise.analysis.boundary_figures import EXAMPLE, read_example
+from layerwise.analysis.collect import collect
+from layerwise.analysis.convergence_figure import draw_convergence
+from layerwise.analysis.curves import CURVE_FIGURES, draw_curves, mean_curve
+from layerwise.analysis.figures import draw_figures, figures_of
+from layerwise.analysis.froc import Froc
+from layerwise.analysis.operating import operating_table
+from layerwise.analysis.style import figure_style
+from layerwise.analysis.systems import SYSTEMS
+from layerwise.contracts import Score, read_scores, write_scores
+from layerwise.errors import InputError
+
+
+def example_arrays() -> dict[str, np.ndarray]:
+    lines = np.full((2, 12), 3.0)
+    return {"roi": np.zeros((8, 12), np.uint8), "confidence": np.zeros((2, 8, 12)),
+            "steps": lines, "snakes": lines, "truth": lines}
+
+
+def test_every_figure_with_results_twice_the_same(results: Path, tmp_path: Path) -> None:
+    np.savez(results / "cimt/phantom/conv1/100/0" / EXAMPLE, **example_arrays())
+    first = draw_figures([results], tmp_path / "one")
+    second = draw_figures([results], tmp_path / "two")
+    names = {str(path.relative_to(tmp_path / "one")) for path in first}
+    assert names == {f"{folder}/phantom/{name}.{kind}" for kind in ("pdf", "png")
+                     for folder, figures in (("polyp", ("fig2a", "fig2b", "fig10")),
+                                             ("frames", ("fig6a", "fig6b", "fig10")),
+                                             ("cimt", ("fig8", "fig9a", "fig9b", "fig10")))
+                     for name in figures}
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    assert b"CreationDate" not in first[0].read_bytes()
+
+
+def test_figure_2a_is_the_papers(results: Path) -> None:
+    study = collect([results])[0]
+    with figure_style():
+        figure = draw_curves(CURVE_FIGURES[0], study, operating_table(study))
+        axes = figure.axes[0]
+        assert axes.get_xscale() == "log"
+        assert axes.get_xlim() == pytest.approx((1e-4, 1e1))
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("False Positives Per Frame",
+                                                          "Sensitivity")
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+            "Fine-tuned AlexNet:only fc8", "Fine-tuned AlexNet:fc7-fc8",
+            "Fine-tuned AlexNet:conv4-fc8", "Fine-tuned AlexNet:conv1-fc8", "AlexNet scratch",
+            "hand-crafted method"]
+        caption = figure.texts[-1].get_text()
+    assert "data: phantom (stand-in) · source weights: distilled stand-in" in caption
+    assert "candidate-analysis model" in caption and "mean of seeds" in caption
+
+
+def test_a_degenerate_model_is_named_in_the_figure(tmp_path: Path) -> None:
+    write_curve_study(tmp_path, "polyp", groups=4, per_group=20, inits=("fc8", "conv1"))
+    path = tmp_path / "polyp/phantom/conv1/100/0/scores.csv"
+    rows, _ = read_scores(path)
+    write_scores(path, [Score(row.case, row.group, row.candidate, row.lesion, row.label,
+                              (0.1, 0.9) if row.lesion else (0.9, 0.1)) for row in rows],
+                 ("background", "polyp"))
+    study = collect([tmp_path])[0]
+    with figure_style():
+        figure = draw_curves(CURVE_FIGURES[0], study, operating_table(study))
+        caption = " ".join(figure.texts[-1].get_text().split())
+    assert "instead, the model being degenerate: FT:conv1-fc8 at 0.001" in caption
+
+
+def test_no_runs_no_figure(tmp_path: Path) -> None:
+    write_curve_study(tmp_path, "polyp", groups=3, per_group=5, inits=("conv3",))
+    (tmp_path / "polyp/phantom/conv3/100/0/log.csv").unlink()
+    study = collect([tmp_path])[0]
+    with figure_style():
+        assert list(figures_of(study, operating_table(study))) == []
+
+
+def test_figures_on_less_data_need_less_data(tmp_path: Path) -> None:
+    write_curve_study(tmp_path, "polyp", groups=3, per_group=5, inits=("conv1", "fc8"))
+    with figure_style():
+        assert CURVE_FIGURES[1].drawable(collect([tmp_path])[0])
+        for fraction in ("50", "25"):
+            shutil.rmtree(tmp_path / "polyp/phantom/conv1" / fraction)
+        study = collect([tmp_path])[0]
+        names = [name for name, _ in figures_of(study, operating_table(study))]
+    assert names == ["fig2a", "fig10"]
+
+
+def test_styles_differ_without_colour() -> None:
+    """Curves of one figure differ in line or marker, and no two colours are alike in grey too."""
+    for spec in CURVE_FIGURES:
+        systems = [SYSTEMS[init] for init in dict.fromkeys(init for init, _ in spec.systems())]
+        assert len({(str(one.line), one.marker) for one in systems}) == len(systems)
+        assert len({one.marker for one in systems}) == len(systems)
+        assert len({str(one.line) for one in systems}) == len(systems)
+        assert len({to_rgb(one.colour) for one in systems}) == len(systems)
+
+
+def test_mean_curve_by_hand() -> None:
+    one = Froc(np.array([np.inf, 0.9, 0.5]), np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.5, 1.0]),
+               2, 2)
+    two = Froc(np.array([np.inf, 0.9]), np.array([0.0, 0.5]), np.array([0.0, 1.0]), 2, 2)
+    rates, values = mean_curve([one, two])
+    assert rates.tolist() == [0.0, 0.5, 1.0]
+    assert values.tolist() == [0.25, 0.75, 1.0]
+
+
+def test_nan_is_visible_in_the_convergence_figure(tmp_path: Path) -> None:
+    write_curve_study(tmp_path, "polyp", groups=3, per_group=5, inits=("conv1",))
+    log = tmp_path / "polyp/phantom/conv1/100/0/log.csv"
+    write_log(log, 0.9, 0.1, seed=0)
+    log.write_text(log.read_text() + "410,1.3,0.001,nan,nan,205\n")
+    study = collect([tmp_path])[0]
+    with figure_style():
+        figure = draw_convergence(study)
+        crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+        assert [line.get_xdata().tolist() for line in crosses] == [[410]]
+        assert "×: no AUC (NaN)" in figure.texts[-1].get_text()
+        assert figure.axes[0].get_xscale() == "log"
+
+
+@pytest.mark.parametrize("change", [{"truth": np.zeros((2, 5))}, {"roi": np.zeros((0, 0))},
+                                    {"confidence": None}])
+def test_examples_are_checked(tmp_path: Path, change: dict[str, np.ndarray | None]) -> None:
+    arrays = {**example_arrays(), **change}
+    np.savez(tmp_path / "e.npz", **{k: v for k, v in arrays.items() if v is not None})
+    with pytest.raises(InputError, match="e.npz"):
+        read_example(tmp_path / "e.npz")

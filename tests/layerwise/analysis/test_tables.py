@@ -1,0 +1,98 @@
+"""Tables: the paper's own rows, the layout, and the three formats."""
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from layerwise.analysis.pair_tables import format_p
+from layerwise.analysis.paper_values import FIG9_UM, PRINTED_POINTS, S4_P, SIGNIFICANT
+from layerwise.analysis.systems import TEN_SYSTEMS, pairs
+from layerwise.analysis.tables import table_i, table_ii, write_tables
+from layerwise.analysis.textable import TextTable
+
+
+def test_table_i_is_the_papers() -> None:
+    rows = {row[0]: row[1:] for row in table_i().rows}
+    assert list(rows) == ["data", "conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5",
+                          "pool5", "fc6", "fc7", "fc8"]
+    assert rows["data"] == ("input", "3x227x227", "N/A", "N/A", "N/A", "3x227x227")
+    assert rows["conv1"] == ("convolution", "3x227x227", "11x11", "4", "0", "96x55x55")
+    assert rows["pool5"] == ("max pooling", "256x13x13", "3x3", "2", "0", "256x6x6")
+    assert rows["fc6"] == ("fully connected", "256x6x6", "6x6", "1", "0", "4096x1")
+    assert rows["fc8"] == ("fully connected", "4096x1", "1x1", "1", "0", "Cx1")
+
+
+def test_table_ii_is_the_papers() -> None:
+    rows = {row[0]: row[1:] for row in table_ii().rows}
+    assert rows["Fine-tuned AlexNet:only fc8"] == ("0.9", *["0"] * 7, "0.01", "0.95")
+    assert rows["Fine-tuned AlexNet:conv4-fc8"] == ("0.9", *["0"] * 3, *["0.001"] * 4, "0.01",
+                                                    "0.95")
+    assert rows["AlexNet scratch"] == ("0.9", *["0.001"] * 8, "0.95")
+
+
+def test_the_papers_values_are_complete() -> None:
+    all_pairs = set(pairs(TEN_SYSTEMS))
+    assert len(all_pairs) == 45
+    for task, cells in SIGNIFICANT.items():
+        assert set(cells) == all_pairs
+        assert {point for cell in cells.values() for point in cell.points} \
+            == set(PRINTED_POINTS[task])
+    for interface in ("lumen_intima", "media_adventitia"):
+        assert set(S4_P[interface]) == all_pairs
+        assert list(FIG9_UM[interface]) == list(TEN_SYSTEMS)
+    assert S4_P["lumen_intima"]["conv4", "conv5"] == ".5808"
+    assert S4_P["media_adventitia"]["scratch-gaussian", "conv1"] == "<.05"
+    assert S4_P["lumen_intima"]["handcrafted", "fc8"] == ".8148"
+    assert FIG9_UM["media_adventitia"]["handcrafted"] == (106.62, 21.00)
+    assert SIGNIFICANT["polyp"]["scratch-gaussian", "fc7"].points == (0.01,)
+    assert SIGNIFICANT["pe"]["conv1", "fc6"].points == (3.0,)
+    assert SIGNIFICANT["frames"]["handcrafted", "scratch-gaussian"].points == (0.15, 0.20)
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.00003, "<.0001"), (0.0004, "<.001"), (0.0638, ".0638"),
+                                         (0.5, ".5000"), (1.0, "1")])
+def test_p_values_in_the_papers_style(p: float, text: str) -> None:
+    assert format_p(p) == text
+
+
+def test_three_formats() -> None:
+    table = TextTable("t", "A & B", ("x", "p<.05 | µ"), (("50%", "a, b"), ("−1", "2|3")),
+                      "Note_1.")
+    assert table.markdown().splitlines()[2:6] == [
+        "| x | p<.05 \\| µ |", "|---|---|", "| 50% | a, b |", "| −1 | 2\\|3 |"]
+    assert list(csv.reader(io.StringIO(table.csv()))) == [
+        ["x", "p<.05 | µ"], ["50%", "a, b"], ["−1", "2|3"]]
+    latex = table.latex()
+    assert r"\caption{A \& B}" in latex
+    assert r"  50\% & a, b \\" in latex and r"  $-$1 & 2|3 \\" in latex
+    assert r"p$<$.05" in latex and r"Note\_1." in latex
+    assert "<th>p&lt;.05 | µ</th>" in table.html()
+    with pytest.raises(ValueError, match="cells"):
+        TextTable("t", "", ("x",), (("1", "2"),))
+
+
+def test_all_tables_are_written(results: Path, tmp_path: Path) -> None:
+    written = write_tables([results], tmp_path)
+    assert all(path.is_file() for path in written)
+    names = {str(path.relative_to(tmp_path)) for path in written}
+    assert {"tables-I-II.md", "table-II.csv", "polyp/phantom/operating-points.md",
+            "polyp/phantom/operating-idca.csv", "polyp/phantom/pairs.tex",
+            "polyp/phantom/table-S1.csv", "frames/phantom/table-S3-bootstrap.csv",
+            "frames/phantom/auc.csv", "cimt/phantom/fig9.csv",
+            "cimt/phantom/table-S4-lumen_intima.csv"} <= names
+    rows = list(csv.DictReader((tmp_path / "polyp/phantom/operating-wilson.csv").open()))
+    conv1 = [row for row in rows if row["system"].endswith("conv1-fc8")
+             and row["training data"] == "100%"]
+    assert [row["seed"] for row in conv1] == ["0", "1", "mean"]
+    assert list(rows[0])[3:] == ["0.001 FP/frame", "0.01 FP/frame", "0.1 FP/frame", "1 FP/frame"]
+    text = (tmp_path / "polyp/phantom/operating-points.md").read_text()
+    assert "stand-in" in text and "12 groups" in text
+    assert "At 0.001 FP/frame this test set allows no false positive at all" in text
+    numbers = list(csv.DictReader((tmp_path / "polyp/phantom/table-S1-numbers.csv").open()))
+    assert len(numbers) == 45 * 4
+    triangle = list(csv.reader((tmp_path / "polyp/phantom/table-S1.csv").open()))
+    assert len(triangle) == 10 and [len(row) for row in triangle] == [10] * 10
+    assert triangle[1][2:] == [""] * 8

@@ -151,11 +151,11 @@ def _summarise(request: Request, dataset: Path, made_from: Mapping[str, Any],
         "positive_candidates": sum(row.case in names and row.label for row in chosen)}
         for split in ("train", "test")
         for names in [{case.case for case in cases if case.split == split}]}
-    stand_in = None if request.source else "phantom"
+    # Nobody has the paper's private videos: whatever the frames are, they stand in for them.
+    stand_in = f"{request.source.resolve().name} frames" if request.source else "phantom"
     kind = "user's frames" if request.source else "rendered phantom"
     seal.write_json(dataset / SUMMARY, {
         "task": TASK, "dataset": dataset.name, "stand_in": stand_in,
-        "source_kind": f"{kind}, a stand-in for the paper's private colonoscopy videos",
         "seed": request.seed,
         "settings": {"profile": request.profile.name, "test_fraction": request.test_fraction,
                      "fractions": list(request.fractions)},

@@ -61,11 +61,12 @@ class BlasChoice:
     rejected: tuple[str, ...] = ()
 
 
-def choose(threads: int) -> BlasChoice:
+def choose(threads: int, afresh: bool = False) -> BlasChoice:
     """The fastest kernel that computes rightly on this machine with `threads` threads.
 
     Takes some seconds once; the verdict is kept in the user's cache for this processor, library
-    file and number of threads. OPENBLAS_CORETYPE, when set, is the only candidate.
+    file and number of threads, and made again when `afresh`. OPENBLAS_CORETYPE, when set, is the
+    only candidate.
 
     Raises:
         InputError: `threads` < 1, or the kernel in OPENBLAS_CORETYPE is missing or wrong.
@@ -75,11 +76,11 @@ def choose(threads: int) -> BlasChoice:
         raise InputError(f"{threads} BLAS threads; at least 1 is needed")
     library = _ask("where", None, threads)
     if library.get("file") is None:
-        return BlasChoice(None, threads, None, False, "no Caffe found")
+        return BlasChoice(None, threads, None, False, library.get("died", "no Caffe found"))
     wanted = os.environ.get("OPENBLAS_CORETYPE") or None
     processor = read_processor()
     remembered = _cache_file(library, processor, wanted, threads)
-    choice = _read_choice(remembered)
+    choice = None if afresh else _read_choice(remembered)
     if choice is None:
         choice = _search(library, candidates(processor), wanted, threads)
         _write_choice(remembered, choice)
@@ -126,7 +127,7 @@ def _search(library: Mapping[str, Any], names: tuple[str, ...], wanted: str | No
         kernels = (wanted,) if wanted else (*names, None)
     rejected: list[str] = []
     for kernel in kernels:
-        answer = run_check(kernel, threads)
+        answer = _ask("check", kernel, threads)
         fault = _fault(kernel, answer)
         if fault is None:
             return BlasChoice(kernel, threads, round(float(answer["gflops"]), 1), True, title,
@@ -149,12 +150,8 @@ def _fault(kernel: str | None, answer: Mapping[str, Any]) -> str | None:
     return None
 
 
-def run_check(kernel: str | None, threads: int) -> Mapping[str, Any]:
-    """What layerwise.blas_check finds with this kernel, or {"died": why}."""
-    return _ask("check", kernel, threads)
-
-
 def _ask(verb: str, kernel: str | None, threads: int) -> Mapping[str, Any]:
+    """The answer of layerwise.blas_check in an environment of its own, or {"died": why}."""
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
     environment.update(environment_for(BlasChoice(kernel, threads, None, False, "")))
     package = str(Path(__file__).resolve().parent.parent)

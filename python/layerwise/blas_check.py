@@ -186,9 +186,12 @@ def _gflops(library: ctypes.CDLL, rng: np.random.Generator) -> float:
 def main(verb: str) -> None:
     """Print the answer of `where` or `check`."""
     library = load_blas()
-    if verb == "check" and library is None:
-        sys.exit("blas_check: no Caffe here")
-    print(json.dumps(where(library) if verb == "where" or library is None else check(library)))
+    if verb == "where":
+        print(json.dumps(where(library)))
+    elif verb == "check" and library is not None:
+        print(json.dumps(check(library)))
+    else:
+        sys.exit(f"blas_check: cannot {verb}; is Caffe here?")
 
 
 if __name__ == "__main__":

@@ -81,6 +81,8 @@ TRAINING = _options(
                  help="Validations without a new best before stopping; 0 = never."),
     click.option("--threads", type=click.IntRange(1),
                  help="BLAS threads per network; default: 1, the repeatable choice."),
+    click.option("--cache-gb", type=click.FloatRange(0), default=8.0, show_default=True,
+                 help="Disk space for activations of frozen layers, computed once; 0 = none."),
     click.option("--gpu", type=click.IntRange(0), help="GPU to train on; default: the CPU."))
 ONE_RUN = _options(
     click.option("--fraction", type=click.IntRange(1, 100), default=100, show_default=True,
@@ -213,17 +215,46 @@ def sweep(task: str, depths: str | None, fractions: str, seeds: str, **options: 
         click.echo(f"{run.init:17s} {run.fraction:3d}% seed {run.seed}: "
                    f"{'FAILED: ' + outcome.error if outcome.error else 'scored'}")
     if any(not outcome.error for outcome in outcomes):
-        _draw([session.setting.runs], session.setting.runs / "figures")
+        _write_results(session.setting.folder, session.setting.runs / "figures")
     if any(outcome.error for outcome in outcomes):
         sys.exit(LayerwiseError.exit_code)
 
 
+RESULTS = _options(
+    click.argument("folders", nargs=-1, type=FOLDER),
+    click.option("--out", type=FOLDER, default="figures", show_default=True))
+
+
 @main.command()
-@click.argument("folders", nargs=-1, type=FOLDER)
-@click.option("--out", type=FOLDER, default="figures", show_default=True)
-def figures(folders: tuple[str, ...], out: str) -> None:
-    """Draw figures and tables from run folders (default: results/); needs no Caffe."""
-    _draw([Path(folder) for folder in folders or ("results",)], Path(out))
+@RESULTS
+@click.option("--method", type=click.Choice(["idca", "bootstrap", "wilson"]), default="idca",
+              show_default=True, help="Error bars: the paper's model, groups, or binomial.")
+def figures(folders: tuple[str, ...], out: str, method: str) -> None:
+    """Draw the paper's figures and tables from run folders (default: results/); needs no Caffe."""
+    from layerwise.analysis.figures import draw_figures
+    from layerwise.analysis.tables import write_tables
+
+    roots = _roots(folders)
+    _list(draw_figures(roots, Path(out), method))
+    _list(write_tables(roots, Path(out)))
+
+
+@main.command()
+@RESULTS
+def claims(folders: tuple[str, ...], out: str) -> None:
+    """Decide the paper's claims from run folders (default: results/); needs no Caffe."""
+    from layerwise.analysis.claims import write_claims
+
+    _list(write_claims(_roots(folders), Path(out)))
+
+
+@main.command()
+@RESULTS
+def report(folders: tuple[str, ...], out: str) -> None:
+    """Write one self-contained HTML page per data set (default: results/); needs no Caffe."""
+    from layerwise.analysis.report import write_report
+
+    _list(write_report(_roots(folders), Path(out)))
 
 
 @main.command()
@@ -243,11 +274,24 @@ def _integers(option: str, text: str) -> list[int]:
         raise InputError(f"{option} is {text!r}; expected integers separated by commas") from None
 
 
-def _draw(folders: list[Path], out: Path) -> None:
-    from layerwise.analysis.figures import draw_figures
+def _roots(folders: tuple[str, ...]) -> list[Path]:
+    return [Path(folder) for folder in folders or ("results",)]
 
-    for path in draw_figures(folders, out):
+
+def _list(paths: list[Path]) -> None:
+    for path in paths:
         click.echo(str(path))
+
+
+def _write_results(study: Path, out: Path) -> None:
+    """Figures, tables, claims and report of one data set's runs."""
+    from layerwise.analysis.claims import write_claims
+    from layerwise.analysis.figures import draw_figures
+    from layerwise.analysis.report import write_report
+    from layerwise.analysis.tables import write_tables
+
+    for write in (draw_figures, write_tables, write_claims, write_report):
+        _list(write([study], out))
 
 
 def _summary(folder: Path) -> str:

@@ -64,7 +64,7 @@ def _blas() -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     for threads in sorted({1, _cores()}):
         try:
-            choice = choose(threads)
+            choice = choose(threads, afresh=True)
         except LayerwiseError as error:
             return [*rows, ("BLAS", str(error))]
         if not rows:

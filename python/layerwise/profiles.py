@@ -31,11 +31,11 @@ class Profile:
 PROFILES = {profile.name: profile for profile in (
     Profile("mini", patches=160, test_patches=1, candidates_per_case=3, phantom_groups=6,
             phantom_cases=4, batch_size=16, iterations=4, evaluate_every=2, patience=0),
-    Profile("quick", patches=2400, test_patches=4, candidates_per_case=5, phantom_groups=24,
+    Profile("quick", patches=2000, test_patches=2, candidates_per_case=5, phantom_groups=24,
             phantom_cases=10, batch_size=32, iterations=80, evaluate_every=20, patience=0),
-    Profile("reference", patches=10_000, test_patches=8, candidates_per_case=8, phantom_groups=40,
-            phantom_cases=20, batch_size=32, iterations=600, evaluate_every=50, patience=0),
-    Profile("paper", patches=100_000, test_patches=120, candidates_per_case=10, phantom_groups=40,
+    Profile("reference", patches=5000, test_patches=6, candidates_per_case=5, phantom_groups=40,
+            phantom_cases=20, batch_size=32, iterations=400, evaluate_every=50, patience=0),
+    Profile("paper", patches=100_000, test_patches=120, candidates_per_case=1, phantom_groups=40,
             phantom_cases=945, batch_size=256, iterations=10_000, evaluate_every=100, patience=20),
 )}
 

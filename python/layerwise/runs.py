@@ -15,6 +15,22 @@ from layerwise.errors import InputError
 
 CONFIG, LOG, BEST, RESULT = "config.json", "log.csv", "best.caffemodel", "result.json"
 SCORES, PATCHES, STATE, CAFFE_LOG = "scores.csv", "patches.h5", "state.json", "caffe.log"
+TAIL, TAIL_BEST = "tail.json", "tail_best.caffemodel"
+TAIL_NET, TAIL_DEPLOY, TAIL_SOLVER = (f"tail_{name}.prototxt" for name in (
+    "train_val", "deploy", "solver"))
+
+
+@dataclass(frozen=True)
+class Tail:
+    """A run that trains only what lies above the stored activations of `blob`.
+
+    `train`, `validation`, `test`: folders of the stored activations.
+    """
+
+    blob: str
+    train: Path
+    validation: Path
+    test: Path
 
 
 @dataclass(frozen=True)
@@ -129,6 +145,19 @@ def load_run(folder: Path) -> Run:
     except TypeError as error:
         raise InputError(f"{folder / CONFIG}: {error}") from None
     return Run(**{**asdict(run), "classes": tuple(run.classes), "mean_bgr": tuple(run.mean_bgr)})
+
+
+def write_tail(folder: Path, tail: Tail) -> None:
+    """Say in the run folder that it trains a tail."""
+    write_json(folder / TAIL, {key: str(value) for key, value in asdict(tail).items()})
+
+
+def read_tail(folder: Path) -> Tail | None:
+    """The tail that the run folder trains, None when it trains the whole network."""
+    if not (folder / TAIL).exists():
+        return None
+    content = read_json(folder / TAIL)
+    return Tail(content["blob"], *(Path(content[key]) for key in ("train", "validation", "test")))
 
 
 def is_trained(folder: Path) -> bool:

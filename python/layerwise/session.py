@@ -19,7 +19,7 @@ from layerwise.depths import Depth, depth_named
 from layerwise.device import check_gpu
 from layerwise.profiles import Profile, profile_named
 from layerwise.runs import Run, is_trained
-from layerwise.sweep import Setting, jobs_that_fit, make_run
+from layerwise.sweep import Setting, jobs_that_fit, make_run, store_features
 from layerwise.tasks import ready_task
 from layerwise.weights import Source, find_source, read_mean
 
@@ -63,22 +63,34 @@ class Session:
         self.runs = [make_run(self.setting, depth, fraction, seed)
                      for seed in seeds for fraction in fractions for depth in rows]
         self.children = Children()
+        self.options = options
         self._lock = threading.Lock()
         self._done: dict[tuple[str, int, int], int] = {}
 
     def __enter__(self) -> Session:
+        self._previous = {number: signal.signal(number, lambda *_: self.children.stop())
+                          for number in (signal.SIGINT, signal.SIGTERM)}
+        self.store_features()
         left = sum(run.iterations for run in self.runs
                    if not is_trained(run.folder(self.setting.runs)))
         self._bar = tqdm(total=left, unit="it",
                          desc=self.setting.task.name, dynamic_ncols=True)
-        self._previous = {number: signal.signal(number, lambda *_: self.children.stop())
-                          for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, *_: Any) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._bar.close()
+
+    def store_features(self) -> None:
+        """Compute frozen prefixes once for all runs of this command, within --cache-gb."""
+        with tqdm(desc="frozen layers", unit="patch", dynamic_ncols=True, disable=None) as bar:
+            def on_event(done: int, total: int) -> None:
+                with self._lock:
+                    bar.total = total
+                    bar.update(done)
+            store_features(self.setting, self.runs, self.options["cache_gb"] * 1e9, self.jobs,
+                           self.children, on_event)
 
     def on_event(self, run: Run, event: Mapping[str, Any]) -> None:
         """Move the bar on by what a child reports, and print each validation."""

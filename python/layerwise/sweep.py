@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import platform
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layerwise import __version__, alexnet, solver
+from layerwise import __version__, alexnet, features, prefix, score, solver
 from layerwise.child import Children, Interrupted
 from layerwise.contracts import atomic_text, read_index
 from layerwise.depths import Depth, depth_named
@@ -22,13 +23,20 @@ from layerwise.generate import network_name, text_of
 from layerwise.profiles import Profile
 from layerwise.runs import (
     CAFFE_LOG,
+    STATE,
+    TAIL,
+    TAIL_DEPLOY,
+    TAIL_NET,
+    TAIL_SOLVER,
     Run,
+    Tail,
     dataset_folder,
     is_scored,
     is_trained,
     locked,
     open_run,
     read_json,
+    write_tail,
 )
 from layerwise.tasks import Task
 from layerwise.weights import Source
@@ -118,25 +126,100 @@ def _git_revision() -> str | None:
         return None
 
 
-def write_nets(folder: Path, run: Run, task: Task, depth: Depth) -> None:
-    """Write train_val, deploy and solver prototxt exactly as they will run."""
-    data = Path(run.data)
-    net = alexnet.train_val(
-        network_name(task, depth), task.last_layer, len(task.classes), depth, {
-            "train": alexnet.DataSource(str(data / f"train-{run.fraction}" / "lmdb"),
-                                        run.batch_size),
-            "test": alexnet.DataSource(str(data / f"validation-{run.fraction}" / "lmdb"), 50)},
+def write_nets(folder: Path, run: Run, task: Task, depth: Depth, tail: Tail | None) -> None:
+    """Write train_val, deploy and solver prototxt; for a tail also what really runs, and tail.json.
+    """
+    data, classes = Path(run.data), len(task.classes)
+    name = network_name(task, depth)
+    net = alexnet.train_val(name, task.last_layer, classes, depth, {
+        "train": alexnet.DataSource(str(data / f"train-{run.fraction}" / "lmdb"), run.batch_size),
+        "test": alexnet.DataSource(str(data / f"validation-{run.fraction}" / "lmdb"), 50)},
         run.mean_bgr)
-    net_path = folder / "train_val.prototxt"
-    message = solver.solver(str(net_path), run.train_images, run.batch_size, run.iterations,
-                            str(folder / "state"), run.seed)
+    deploy = alexnet.deploy(name, task.last_layer, classes)
+    message = solver.solver(str(folder / "train_val.prototxt"), run.train_images, run.batch_size,
+                            run.iterations, str(folder / "state"), run.seed)
     if run.gpu is not None:
         message.solver_mode, message.device_id = 1, run.gpu
-    deploy = alexnet.deploy(network_name(task, depth), task.last_layer, len(task.classes))
-    for path, content in ((net_path, net), (folder / "deploy.prototxt", deploy),
-                          (folder / "solver.prototxt", message)):
-        with atomic_text(path) as handle:
-            handle.write(text_of(content))
+    texts = {"train_val.prototxt": text_of(net), "deploy.prototxt": text_of(deploy),
+             "solver.prototxt": text_of(message)}
+    if tail:
+        message.net = str(folder / TAIL_NET)
+        message.ClearField("random_seed")     # goes on in the whole network's random stream
+        listing = str(tail.train / features.LISTING)
+        texts[TAIL_NET] = text_of(prefix.cut(net, tail.blob, listing, run.batch_size))
+        texts[TAIL_DEPLOY] = text_of(prefix.cut(deploy, tail.blob))
+        texts[TAIL_SOLVER] = text_of(message)
+    for file_name, text in texts.items():
+        with atomic_text(folder / file_name) as handle:
+            handle.write(text)
+    if tail:
+        write_tail(folder, tail)
+
+
+def store_features(setting: Setting, runs: Sequence[Run], budget_bytes: float, jobs: int,
+                   children: Children, on_event: Callable[[int, int], None]) -> None:
+    """Compute what lies below the first tuned layer of these runs once, where that pays.
+
+    Args:
+        budget_bytes: disk space that the stored activations may take; 0 stores nothing.
+        on_event: called with the patches done since the last call and the patches in all.
+    """
+    pending = [run for run in runs if run.source_sha1 and not is_trained(run.folder(setting.runs))]
+    if setting.source is None or not pending:
+        return
+    sets = {name: batch for run in pending for name, batch in _sets(run).items()}
+    sizes = {name: len(read_index(setting.prepared / name / "index.csv")) for name in sets}
+    blobs = prefix.affordable([depth_named(run.init) for run in pending], sum(sizes.values()),
+                              budget_bytes)
+    facts = read_json(setting.prepared / "source.json")
+    requests = {}
+    for name in sorted(sets, key=lambda name: -sizes[name]):
+        targets = {blob: _features(setting, facts, name, blob, sets[name]) for blob in blobs}
+        missing = {blob: str(folder) for blob, folder in targets.items()
+                   if not features.is_stored(folder)}
+        if missing:
+            requests[name] = {"patches": str(setting.prepared / name / "lmdb"), "targets": missing,
+                              "mean_bgr": setting.mean_bgr, "batch_size": sets[name],
+                              "source": str(setting.source.path), "gpu": setting.gpu,
+                              "deploy": str(setting.prepared / "features" / "deploy.prototxt")}
+    if not requests:
+        return
+    total = sum(sizes[name] for name in requests)
+    folder = setting.prepared / "features"
+    folder.mkdir(exist_ok=True)
+    _check_free(folder, features.estimated_bytes(blobs, total))
+    with atomic_text(folder / "deploy.prototxt") as handle:
+        handle.write(text_of(alexnet.deploy("AlexNet", setting.task.last_layer,
+                                            len(setting.task.classes))))
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        done = [pool.submit(children.run, ["features", json.dumps(request)], setting.blas,
+                            folder / f"{name}.log",
+                            lambda event: on_event(event.get("patches", 0), total))
+                for name, request in requests.items()]
+    for future in done:
+        future.result()
+
+
+def _sets(run: Run) -> dict[str, int]:
+    """The sets a run reads, and the batch size that their activations are computed with."""
+    return {f"train-{run.fraction}": run.batch_size, f"validation-{run.fraction}": score.BATCH,
+            "test": score.BATCH}
+
+
+def _features(setting: Setting, facts: dict[str, Any], name: str, blob: str, batch: int) -> Path:
+    assert setting.source is not None
+    return features.folder_for(setting.prepared, name, blob, facts["sets"][name]["content_sha256"],
+                               setting.source.sha1, setting.mean_bgr, batch)
+
+
+def _tail_of(setting: Setting, run: Run) -> Tail | None:
+    """The stored activations this run may train on, None when they are not all there."""
+    blob = prefix.boundary(depth_named(run.init))
+    if setting.source is None or blob is None:
+        return None
+    facts = read_json(setting.prepared / "source.json")
+    folders = [_features(setting, facts, name, blob, batch) for name, batch in _sets(run).items()]
+    return Tail(blob, *folders) if all(map(features.is_stored, folders)) else None
 
 
 def train_run(setting: Setting, run: Run, children: Children, on_event: OnEvent) -> Path:
@@ -165,8 +248,10 @@ def _train(setting: Setting, run: Run, folder: Path, children: Children,
     if is_trained(folder):
         return
     depth = depth_named(run.init)
-    _require_space(folder, len(run.classes))
-    write_nets(folder, run, setting.task, depth)
+    _check_free(folder, 5 * 4 * _parameters(len(run.classes)))   # old and new state, best
+    if not (folder / STATE).exists():
+        (folder / TAIL).unlink(missing_ok=True)
+        write_nets(folder, run, setting.task, depth, _tail_of(setting, run))
     arguments = ["train", str(folder)]
     if depth.fine_tuned:
         assert setting.source is not None
@@ -190,12 +275,11 @@ def jobs_that_fit(cores: int, threads: int, batch_size: int) -> int:
     return max(1, min(cores // threads, available // needed))
 
 
-def _require_space(folder: Path, classes: int) -> None:
-    """Room for the old and the new state (weights and momentum each), and the best snapshot."""
-    needed, free = 5 * 4 * _parameters(classes), shutil.disk_usage(folder).free
+def _check_free(folder: Path, needed: float) -> None:
+    free = shutil.disk_usage(folder).free
     if free < needed:
-        raise InputError(f"{folder}: disk full, {needed / 1e9:.1f} GB needed for snapshots but "
-                         f"{free / 1e9:.1f} GB free; free some space or choose another --runs")
+        raise InputError(f"{folder}: disk full, {needed / 1e9:.1f} GB needed but "
+                         f"{free / 1e9:.1f} GB free; free some space or choose another folder")
 
 
 def sweep(setting: Setting, runs: Sequence[Run], jobs: int, children: Children,

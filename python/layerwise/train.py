@@ -19,9 +19,23 @@ from typing import Any
 
 import numpy as np
 
+from layerwise import features
 from layerwise.contracts import LOG_COLUMNS, atomic_text, read_table
 from layerwise.errors import LayerwiseError
-from layerwise.runs import BEST, LOG, RESULT, STATE, Run, read_json, write_json
+from layerwise.runs import (
+    BEST,
+    LOG,
+    RESULT,
+    STATE,
+    TAIL_BEST,
+    TAIL_DEPLOY,
+    TAIL_SOLVER,
+    Run,
+    Tail,
+    read_json,
+    read_tail,
+    write_json,
+)
 from layerwise.score import auc, predict
 from layerwise.solver import learning_rate, step_size
 
@@ -112,13 +126,11 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
     if run.gpu is not None:
         caffe.set_mode_gpu()
         caffe.set_device(run.gpu)
-    solver = caffe.SGDSolver(str(folder / "solver.prototxt"))
-    progress = Progress()
-    if (folder / STATE).exists():
-        progress = _restore(folder, run, solver)
-    elif source is not None:
-        solver.net.copy_from(str(source))
-    judge = caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST)
+    tail = read_tail(folder)
+    resumed = (folder / STATE).exists()
+    solver = _open_solver(folder, source, tail, resumed)
+    progress = _restore(folder, run, solver) if resumed else Progress()
+    judge = caffe.Net(str(folder / (TAIL_DEPLOY if tail else "deploy.prototxt")), caffe.TEST)
     judge.share_with(solver.net)
     validation = Path(run.data) / f"validation-{run.fraction}" / "lmdb"
     step = step_size(run.train_images, run.batch_size)
@@ -126,7 +138,10 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
     started = time.monotonic() - progress.seconds
 
     def measure() -> float:
-        _, labels, probabilities = predict(judge, validation, run.mean_bgr)
+        if tail:
+            labels, probabilities = features.predict(judge, tail.validation, tail.blob)
+        else:
+            _, labels, probabilities = predict(judge, validation, run.mean_bgr)
         return auc(labels, probabilities) if np.isfinite(probabilities).all() else math.nan
 
     def record(loss: float | None, score: float | None) -> None:
@@ -140,7 +155,7 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
             record(None, measure())
         while progress.iteration < run.iterations:
             if run.patience and progress.stale >= run.patience:
-                return _finish(folder, run, progress, "patience")
+                return _finish(folder, run, source, tail, progress, "patience")
             if stop.received:
                 return "interrupted"
             solver.step(1)
@@ -160,9 +175,9 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
             if better:
                 progress.best_auc, progress.best_iteration = score, progress.iteration
             progress.stale = 0 if better else progress.stale + 1
-            _save(folder, solver, progress, better)
+            _save(folder, solver, progress, better, TAIL_BEST if tail else BEST)
             caffe.set_random_seed(_seed_at(run.seed, progress.iteration))
-        return _finish(folder, run, progress, "iterations")
+        return _finish(folder, run, source, tail, progress, "iterations")
     finally:
         log.close()
 
@@ -172,17 +187,39 @@ def _seed_at(seed: int, iteration: int) -> int:
     return (seed * 2_654_435_761 + iteration * 40_503 + 1) % (2 ** 31 - 1) + 1
 
 
-def _save(folder: Path, solver: Any, progress: Progress, better: bool) -> None:
+def _open_solver(folder: Path, source: Path | None, tail: Tail | None, resumed: bool) -> Any:
+    """The solver, its net filled from the source weights unless a saved state will fill it.
+
+    A tail is filled from the whole network, which draws the same random numbers as if it were
+    trained itself; the tail draws none. So both start alike and drop the same units.
+    """
+    import caffe
+
+    if tail and resumed:
+        return caffe.SGDSolver(str(folder / TAIL_SOLVER))
+    solver = caffe.SGDSolver(str(folder / "solver.prototxt"))
+    if source is not None and not resumed:
+        solver.net.copy_from(str(source))
+    if not tail:
+        return solver
+    upper = caffe.SGDSolver(str(folder / TAIL_SOLVER))
+    for name, blobs in upper.net.params.items():
+        for blob, filled in zip(blobs, solver.net.params[name]):
+            blob.data[...] = filled.data
+    return upper
+
+
+def _save(folder: Path, solver: Any, progress: Progress, better: bool, best: str) -> None:
     """Caffe's snapshot, then the state file that makes it count, then the old ones go."""
     old = sorted(folder.glob("state_iter_*"))
     solver.snapshot()
     stem = folder / f"state_iter_{progress.iteration}"
     model = stem.with_name(stem.name + ".caffemodel")
     if better:
-        partial = folder / f".{BEST}.partial"
+        partial = folder / f".{best}.partial"
         partial.unlink(missing_ok=True)
         os.link(model, partial)
-        os.replace(partial, folder / BEST)
+        os.replace(partial, folder / best)
     write_json(folder / STATE, vars(progress))
     for path in old:
         if not path.name.startswith(stem.name + "."):
@@ -205,14 +242,23 @@ def _restore(folder: Path, run: Run, solver: Any) -> Progress:
     return progress
 
 
-def _finish(folder: Path, run: Run, progress: Progress, reason: str) -> str:
+def _finish(folder: Path, run: Run, source: Path | None, tail: Tail | None, progress: Progress,
+            reason: str) -> str:
     """Write result.json, which marks the run as trained, and drop the resumable state."""
     import caffe
 
+    if tail:
+        net = caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST, weights=str(source))
+        net.copy_from(str(folder / TAIL_BEST))
+        partial = folder / f".{BEST}.partial"
+        net.save(str(partial))
+        os.replace(partial, folder / BEST)
+        (folder / TAIL_BEST).unlink()
     write_json(folder / RESULT, {
         "ended_by": reason, "iterations": progress.iteration, "best_auc": progress.best_auc,
         "best_iteration": progress.best_iteration, "seconds": round(progress.seconds, 3),
-        "validation_set": f"validation-{run.fraction}", "caffe": caffe.__version__})
+        "validation_set": f"validation-{run.fraction}", "stored_prefix": tail and tail.blob,
+        "caffe": caffe.__version__})
     for path in folder.glob("state_iter_*"):
         path.unlink()
     (folder / STATE).unlink(missing_ok=True)

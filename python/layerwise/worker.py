@@ -1,4 +1,4 @@
-"""The child process that owns Caffe: `python3 -m layerwise.worker VERB FOLDER [SOURCE]`.
+"""The child process that owns Caffe: `python3 -m layerwise.worker VERB SUBJECT [SOURCE]`.
 
 Caffe ends its process on many errors, so it never runs in the process the user talks to. The child
 writes events as JSON lines on standard output; Caffe's log goes to standard error.
@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from layerwise import features
 from layerwise.contracts import read_candidates, read_cases, write_scores
 from layerwise.errors import LayerwiseError
-from layerwise.runs import BEST, PATCHES, SCORES, Run, load_run
+from layerwise.runs import BEST, PATCHES, SCORES, TAIL_DEPLOY, Run, load_run, read_tail
 from layerwise.score import average, checked_index, predict
 from layerwise.train import train
 
@@ -36,11 +37,34 @@ def evaluate(folder: Path, run: Run) -> None:
     rows = checked_index(data / "test")
     tested = {case.case for case in read_cases(data / "cases.csv") if case.split == "test"}
     candidates = [row for row in read_candidates(data / "candidates.csv") if row.case in tested]
-    net = caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST, weights=str(folder / BEST))
-    keys, labels, probabilities = predict(net, data / "test" / "lmdb", run.mean_bgr,
-                                          lambda done: emit({"patches": done}))
+    tail = read_tail(folder)
+    net = caffe.Net(str(folder / (TAIL_DEPLOY if tail else "deploy.prototxt")), caffe.TEST,
+                    weights=str(folder / BEST))
+    if tail:
+        keys = [row.key for row in rows]
+        labels, probabilities = features.predict(net, tail.test, tail.blob, _patches_done)
+    else:
+        keys, labels, probabilities = predict(net, data / "test" / "lmdb", run.mean_bgr,
+                                              _patches_done)
     _write_patches(folder / PATCHES, keys, labels, probabilities)
     write_scores(folder / SCORES, average(rows, keys, probabilities, candidates), run.classes)
+
+
+def _patches_done(count: int) -> None:
+    emit({"patches": count})
+
+
+def store_features(request: dict[str, Any]) -> None:
+    """Store the activations of one set; the request is made by `sweep.store_features`."""
+    import caffe
+
+    if request["gpu"] is not None:
+        caffe.set_mode_gpu()
+        caffe.set_device(request["gpu"])
+    net = caffe.Net(request["deploy"], caffe.TEST, weights=request["source"])
+    features.store(net, Path(request["patches"]),
+                   {blob: Path(folder) for blob, folder in request["targets"].items()},
+                   request["mean_bgr"], request["batch_size"], _patches_done)
 
 
 def _write_patches(path: Path, keys: list[str], labels: np.ndarray,
@@ -57,20 +81,24 @@ def _write_patches(path: Path, keys: list[str], labels: np.ndarray,
 
 def main(arguments: Sequence[str]) -> int:
     """Run one verb; the last event is `ended` or `error`."""
-    verb, folder = arguments[0], Path(arguments[1])
-    source = Path(arguments[2]) if len(arguments) > 2 else None
+    verb, subject = arguments[:2]
     try:
-        run = load_run(folder)
-        if verb == "train":
+        if verb == "features":
+            store_features(json.loads(subject))
+            ended = "stored"
+        elif verb == "train":
+            folder, run = Path(subject), load_run(Path(subject))
             for name in ("train", "validation"):
                 checked_index(Path(run.data) / f"{name}-{run.fraction}")
-            emit({"ended": train(folder, run, source, emit)})
+            source = Path(arguments[2]) if len(arguments) > 2 else None
+            ended = train(folder, run, source, emit)
         else:
-            evaluate(folder, run)
-            emit({"ended": "scored"})
+            evaluate(Path(subject), load_run(Path(subject)))
+            ended = "scored"
     except LayerwiseError as error:
         emit({"error": str(error), "exit_code": error.exit_code})
         return error.exit_code
+    emit({"ended": ended})
     return 0
 
 

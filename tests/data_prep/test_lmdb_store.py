@@ -123,7 +123,7 @@ def test_a_disk_that_fills_up_meanwhile(tmp_path: Path, monkeypatch: pytest.Monk
         lmdb_store.write_set(tmp_path, rows(2), values(2), VALUE_BYTES)
 
 
-@pytest.mark.parametrize("harm", ["truncate", "garbage", "remove", "longer index"])
+@pytest.mark.parametrize("harm", ["truncate", "garbage", "remove", "longer index", "other key"])
 def test_a_damaged_set_is_noticed(tmp_path: Path, harm: str) -> None:
     folder = tmp_path / "set"
     build(folder, 4)
@@ -134,6 +134,9 @@ def test_a_damaged_set_is_noticed(tmp_path: Path, harm: str) -> None:
         data.write_bytes(b"no LMDB at all" * 1000)
     elif harm == "remove":
         shutil.rmtree(folder / "lmdb")
+    elif harm == "other key":
+        index = folder / "index.csv"
+        index.write_text(index.read_text().replace("00000003", "00000004"))
     else:
         with (folder / "index.csv").open("a") as handle:
             handle.write("00000004,f,g,c,plain,0\n")

@@ -111,6 +111,13 @@ def test_a_large_box_keeps_its_position() -> None:
     assert np.abs(patch[..., 1] - down[:, None]).max() < 0.7
 
 
+def test_a_box_large_in_one_direction_only() -> None:
+    image = np.repeat((10 * np.arange(25, dtype=np.uint8))[:, None, None], 1000, axis=1)
+    patch = stretch(np.repeat(image, 3, axis=2), (40.0, 5.0, 908.0, 10.0)).astype(float)
+    down = 10 * (5 + (np.arange(PATCH_PX) + 0.5) * 10 / PATCH_PX - 0.5)
+    assert np.abs(patch - down[:, None, None]).max() < 1.5
+
+
 def test_a_box_without_area_is_refused() -> None:
     with pytest.raises(ValueError, match="no area"):
         stretch(ramp(10, 10), (1, 1, 0, 5))

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 import tiny
 
-from layerwise import alexnet
+from layerwise import alexnet, prefix
 from layerwise.child import Children, Interrupted
 from layerwise.contracts import read_scores, read_table
 from layerwise.depths import DEPTHS
 from layerwise.errors import InputError, LayerwiseError
 from layerwise.profiles import PROFILES
 from layerwise.runs import locked, read_json
-from layerwise.sweep import Setting, evaluate_run, make_run, sweep, train_run
+from layerwise.sweep import Setting, evaluate_run, make_run, store_features, sweep, train_run
 from layerwise.tasks import TASKS
 from layerwise.train import Diverged
 from layerwise.weights import Source
@@ -138,6 +138,31 @@ def test_fc7_is_the_source_networks_before_training(prepared, source_weights, tm
     assert np.array_equal(*activations)
 
 
+@pytest.mark.parametrize("depth", ["fc8", "fc6", "conv5", "conv3"])
+def test_stored_prefix_gives_the_same_trajectory(prepared, source_weights, tmp_path, depth):
+    """Losses, AUCs, scores and weights of the tail equal those of the whole network to the bit."""
+    plain = setting(prepared, tmp_path / "plain", source_weights)
+    whole = train_at(depth, plain, verb=evaluate_run)
+    shared = setting(prepared, tmp_path / "tail", source_weights)
+    store_features(shared, [make_run(shared, DEPTHS[depth], 100, 7)], 1e9, 2, Children(),
+                   lambda done, total: None)
+
+    def kill(run, event):
+        if event.get("iteration") == 3:
+            raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        train_at(depth, shared, kill)
+    tail = train_at(depth, shared, verb=evaluate_run)
+    assert read_json(tail / "result.json")["stored_prefix"] == prefix.BOUNDARIES[depth]
+    assert read_json(whole / "result.json")["stored_prefix"] is None
+    ours, theirs = content(tail), content(whole)
+    assert ours["log"] == theirs["log"] and ours["scores"] == theirs["scores"]
+    ours, theirs = blobs(tail / "best.caffemodel"), blobs(whole / "best.caffemodel")
+    assert ours.keys() == theirs.keys()
+    for layer in ours:
+        assert all(map(np.array_equal, ours[layer], theirs[layer])), layer
+
+
 def test_killed_runs_resume_to_the_same_bits(prepared, uninterrupted, tmp_path):
     class Killed(Exception):
         pass
@@ -222,7 +247,7 @@ def test_other_settings_in_the_same_folder_are_refused(prepared, uninterrupted):
 
 def test_a_full_disk_is_said_before_training(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 10**6))
-    with pytest.raises(InputError, match="disk full, 0.1 GB needed for snapshots but 0.0 GB free"):
+    with pytest.raises(InputError, match="disk full, 0.1 GB needed but 0.0 GB free"):
         train_at("scratch-gaussian", setting(prepared, tmp_path))
     assert not list(tmp_path.rglob("*.prototxt"))
 

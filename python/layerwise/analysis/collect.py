@@ -166,24 +166,30 @@ def _study(folders: Sequence[Path], task: Task, dataset: str) -> Study | None:
     return Study(task, dataset, tuple(cases), tuple(ordered), tuple(missing))
 
 
-def collect(results: Sequence[Path]) -> list[Study]:
-    """Every study under the given folders, by task and data set.
+def _study_folders(root: Path) -> list[Path]:
+    """The `<task>/<dataset>` folders that a folder is or holds."""
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give a folder of runs or results")
+    if (root / "cases.csv").is_file():
+        return [root.resolve()]
+    return sorted(path for task in TASKS for path in (root / task).glob("*") if path.is_dir())
 
-    Runs of one task and data set in several folders are put together when their cases.csv agree.
-    Raises InputError for a folder that does not exist, when nothing is found at all, and for every
-    invalid file.
+
+def collect(results: Sequence[Path]) -> list[Study]:
+    """Every study in the given folders, by task and data set.
+
+    A folder is a root of `<task>/<dataset>` folders, or one of these itself. Runs of one task and
+    data set in several folders are put together when their cases.csv agree. Raises InputError for
+    a folder that does not exist, when nothing is found at all, and for every invalid file.
     """
+    folders: dict[tuple[str, str], list[Path]] = {}
     for root in results:
-        if not root.is_dir():
-            raise InputError(f"{root}: no such folder; give a folder of runs or results")
+        for folder in _study_folders(root):
+            folders.setdefault((folder.parent.name, folder.name), []).append(folder)
     studies = []
     for task in TASKS.values():
-        datasets = sorted({path.name for root in results
-                           for path in (root / task.name).glob("*") if path.is_dir()})
-        for dataset in datasets:
-            folders = [root / task.name / dataset for root in results
-                       if (root / task.name / dataset).is_dir()]
-            study = _study(folders, task, dataset)
+        for name, dataset in sorted(folders):
+            study = _study(folders[name, dataset], task, dataset) if name == task.name else None
             if study is not None:
                 studies.append(study)
     if not studies:

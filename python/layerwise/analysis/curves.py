@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from layerwise.analysis.collect import Run, Study
-from layerwise.analysis.froc import Froc, froc
+from layerwise.analysis.froc import Froc
 from layerwise.analysis.operating import Table
+from layerwise.analysis.roc import curve_of
 from layerwise.analysis.style import COLUMN_INCHES, PAGE_INCHES
 from layerwise.analysis.systems import SYSTEMS
 
@@ -126,7 +127,7 @@ def _draw_curve(axes: Axes, spec: CurveFigure, runs: Sequence[Run], table: Table
     """
     init, fraction = runs[0].init, runs[0].fraction
     style = _curve_style(spec, init, fraction)
-    curves = [froc(run.marks) for run in runs if run.marks is not None]
+    curves = [curve_of(run.marks) for run in runs if run.marks is not None]
     start, stop = spec.x_limits
     for curve in curves if len(curves) > 1 else ():
         axes.step(np.append(np.maximum(curve.fp_per_case, start * 1e-3), stop * 10),

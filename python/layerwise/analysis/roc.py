@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from layerwise.analysis.froc import Froc
+from layerwise.analysis.froc import Froc, froc
 from layerwise.analysis.marks import Marks
 from layerwise.errors import InputError
 
@@ -27,6 +27,11 @@ def roc(marks: Marks) -> Froc:
     false_rate, true_rate, thresholds = roc_curve(labels, values, drop_intermediate=False)
     return Froc(np.append(np.inf, thresholds[1:]), false_rate, true_rate,
                 marks.negatives.size, marks.positives.size)
+
+
+def curve_of(marks: Marks) -> Froc:
+    """The curve a figure shows: the ROC of marks of kind "roc", else the FROC."""
+    return roc(marks) if marks.kind == "roc" else froc(marks)
 
 
 def auc(marks: Marks) -> float:

@@ -11,6 +11,7 @@ from layerwise.analysis.delong import auc_interval
 from layerwise.analysis.intervals import METHODS, Interval
 from layerwise.analysis.operating import Operating, Table, operating_table, point_label, points_of
 from layerwise.analysis.pair_tables import boundary_tables, curve_tables
+from layerwise.analysis.roc import auc
 from layerwise.analysis.systems import SYSTEMS
 from layerwise.analysis.textable import TextTable, write_document
 from layerwise.depths import DEPTHS, GAMMA, LAYERS, MOMENTUM
@@ -76,9 +77,12 @@ def auc_table(study: Study) -> TextTable:
         if run.marks is None:
             continue
         text = "-"
-        if run.marks.negatives.size > 1 and run.marks.positives.size > 1:
-            auc, low, high = auc_interval(run.marks.negatives, run.marks.positives)
-            text = f"{auc:.4f} [{low:.4f}, {high:.4f}]"
+        fewest = min(run.marks.negatives.size, run.marks.positives.size)
+        if fewest == 1:
+            text = f"{auc(run.marks):.4f} [one mark of a class: no interval]"
+        elif fewest > 1:
+            area, low, high = auc_interval(run.marks.negatives, run.marks.positives)
+            text = f"{area:.4f} [{low:.4f}, {high:.4f}]"
         rows.append((SYSTEMS[run.init].label, f"{run.fraction}%", str(run.seed), text))
     return TextTable("auc", "AUC of the test candidates [95% interval, DeLong]",
                      ("system", "training data", "seed", "AUC"), tuple(rows), study.stand_ins())

@@ -23,7 +23,8 @@ def test_order_and_content(colon: Path, monkeypatch: pytest.MonkeyPatch, jobs: i
     for cut, value in zip(cuts, values):
         image = images.to_bgr8(images.decode(cut.image_path, cut.image_path.read_bytes()))
         patch = patches.extract(image, cut.box, cut.augmentation)
-        assert value == lmdb_store.datum_bytes(patch, cut.label)
+        same = value == lmdb_store.datum_bytes(patch, cut.label)
+        assert same  # not the comparison itself: pytest would print the difference, byte by byte
 
 
 def test_a_frame_is_read_once_per_window(colon: Path, monkeypatch: pytest.MonkeyPatch) -> None:

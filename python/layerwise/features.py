@@ -1,0 +1,152 @@
+"""Stored activations at the boundaries of the frozen prefix: computed once, shared by all runs.
+
+Stored as HDF5, not as an LMDB of Datums: float values of a Datum take five bytes each and must be
+parsed one by one, while Caffe's HDF5Data layer copies whole arrays. The folder's name is a hash of
+everything the values depend on: patches, source weights, mean, and the batch size (the matrix
+product of fc6 runs over the batch, and its rounding depends on that size).
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layerwise.contracts import atomic_text
+from layerwise.errors import InputError
+from layerwise.prefix import bytes_per_patch
+from layerwise.score import BATCH, batches
+
+FILE_PATCHES = 256
+LISTING = "files.txt"
+
+
+def folder_for(prepared: Path, name: str, blob: str, content_sha256: str, source_sha1: str,
+               mean_bgr: Sequence[float], batch_size: int) -> Path:
+    """Where the activations of the set `name` at `blob` are stored.
+
+    Args:
+        content_sha256: of the set's patches.
+        batch_size: of the training for a training set, `score.BATCH` for the others.
+    """
+    key = json.dumps([content_sha256, source_sha1, list(mean_bgr), batch_size])
+    return prepared / "features" / hashlib.sha256(key.encode()).hexdigest()[:16] / blob / name
+
+
+def is_stored(folder: Path) -> bool:
+    """Whether the activations are complete: the listing is written last."""
+    return (folder / LISTING).is_file()
+
+
+def store(net: Any, patches: Path, targets: dict[str, Path], mean_bgr: Sequence[float],
+          batch_size: int, progress: Callable[[int], None]) -> None:
+    """Run all patches of an LMDB through the network once, storing several boundaries.
+
+    Args:
+        net: pycaffe deploy network (TEST phase: dropout does nothing) with the source weights.
+        targets: folder of each boundary blob.
+        progress: called with the number of patches done since the last call.
+
+    Raises InputError when the LMDB is unusable.
+    """
+    mean = np.asarray(mean_bgr, np.float32).reshape(1, -1, 1, 1)
+    partial = {blob: folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+               for blob, folder in targets.items()}
+    top = [layer for layer, blob in zip(net._layer_names, _tops(net)) if blob in targets][-1]
+    writers = {blob: _Writer(folder, blob) for blob, folder in partial.items()}
+    try:
+        for keys, images, labels in batches(patches, batch_size):
+            if net.blobs["data"].data.shape[0] != len(keys):
+                net.blobs["data"].reshape(len(keys), *images.shape[1:])
+            net.blobs["data"].data[...] = images.astype(np.float32) - mean
+            net.forward(end=top)
+            for blob, writer in writers.items():
+                writer.add(net.blobs[blob].data, labels)
+            progress(len(keys))
+        for blob, writer in writers.items():
+            names = writer.close()
+            shutil.rmtree(targets[blob], ignore_errors=True)
+            os.replace(partial[blob], targets[blob])
+            with atomic_text(targets[blob] / LISTING) as handle:
+                handle.writelines(f"{targets[blob] / name}\n" for name in names)
+    finally:
+        for folder in partial.values():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tops(net: Any) -> list[str]:
+    return [net.top_names[name][0] if net.top_names[name] else "" for name in net._layer_names]
+
+
+class _Writer:
+    """HDF5 files of FILE_PATCHES rows each, datasets `<blob>` and `label`."""
+
+    def __init__(self, folder: Path, blob: str) -> None:
+        folder.mkdir(parents=True)
+        self._folder, self._blob = folder, blob
+        self._values: list[np.ndarray] = []
+        self._labels: list[np.ndarray] = []
+        self._names: list[str] = []
+
+    def add(self, values: np.ndarray, labels: np.ndarray) -> None:
+        self._values.append(values.copy())
+        self._labels.append(labels)
+        if sum(len(part) for part in self._labels) >= FILE_PATCHES:
+            self._flush()
+
+    def _flush(self) -> None:
+        import h5py
+
+        if not self._values:
+            return
+        name = f"{len(self._names):05d}.h5"
+        with h5py.File(str(self._folder / name), "w") as archive:
+            archive[self._blob] = np.concatenate(self._values)
+            archive["label"] = np.concatenate(self._labels).astype(np.float32)
+        self._names.append(name)
+        self._values, self._labels = [], []
+
+    def close(self) -> list[str]:
+        """Write what is left; names of all files in order."""
+        self._flush()
+        return self._names
+
+
+def predict(net: Any, folder: Path, blob: str, progress: Callable[[int], None] | None = None
+            ) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (n,) and probabilities (n, classes) from stored activations, in set order.
+
+    `net` is the deploy network's tail. Batches are those of `score.predict`.
+    """
+    import h5py
+
+    all_labels, probabilities = [], []
+    for path in (folder / LISTING).read_text(encoding="utf-8").splitlines():
+        try:
+            with h5py.File(path, "r") as archive:
+                values, labels = archive[blob][()], archive["label"][()]
+        except OSError as error:
+            raise InputError(f"{path}: unreadable stored activations ({error}); "
+                             f"delete {folder}") from None
+        for begin in range(0, len(labels), BATCH):
+            part = values[begin:begin + BATCH]
+            if net.blobs[blob].data.shape != part.shape:
+                net.blobs[blob].reshape(*part.shape)
+            net.blobs[blob].data[...] = part
+            probabilities.append(net.forward()["prob"].reshape(len(part), -1).copy())
+            if progress:
+                progress(len(part))
+        all_labels.append(labels.astype(np.int64))
+    return np.concatenate(all_labels), np.concatenate(probabilities)
+
+
+def estimated_bytes(blobs: Sequence[str], patches: int) -> int:
+    """Disk space of the activations of so many patches."""
+    return patches * sum(map(bytes_per_patch, blobs))
+
+

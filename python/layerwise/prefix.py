@@ -1,0 +1,102 @@
+"""The frozen prefix of a network: where it may be cut, what it costs, and the tail that remains.
+
+For a depth whose first tuned layer is L, everything below L depends on the patch alone:
+augmentation is done when the patches are cut, and the first dropout sits above fc6. So those
+activations can be computed once and the tail trained on them, with the same trajectory.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from layerwise import alexnet
+from layerwise.depths import LAYERS, Depth
+
+# First tuned layer -> blob that is stored. `fc8` is cut at fc6, because dropout 6 lies in between;
+# below conv3 too little is saved for what is stored.
+BOUNDARIES = {"conv3": "pool2", "conv4": "conv3", "conv5": "conv4", "fc6": "pool5", "fc7": "fc6",
+              "fc8": "fc6"}
+
+
+def boundary(depth: Depth) -> str | None:
+    """The blob at which this depth's network may be cut; None when nothing is gained."""
+    return BOUNDARIES.get(depth.first_tuned) if depth.fine_tuned else None
+
+
+def shape(blob: str) -> tuple[int, ...]:
+    """Shape of one patch's activations at a boundary."""
+    row = next(row for row in alexnet.TABLE_I if row.name == blob)
+    return (row.outputs,) if row.type == "fully connected" else (row.outputs, row.side, row.side)
+
+
+def bytes_per_patch(blob: str) -> int:
+    """Size of one patch's activations, float32."""
+    return 4 * math.prod(shape(blob))
+
+
+def multiplications(blob: str) -> int:
+    """Multiply-adds of one forward pass from the image up to a boundary."""
+    total = 0
+    for row in alexnet.TABLE_I:
+        if row.type == "convolution":
+            total += (row.outputs * row.side ** 2 * row.inputs[0] // row.group * row.kernel ** 2)
+        elif row.type == "fully connected":
+            total += row.outputs * math.prod(row.inputs)
+        if row.name == blob:
+            break
+    return total
+
+
+def affordable(depths: Iterable[Depth], patches: int, budget_bytes: float) -> tuple[str, ...]:
+    """The boundaries worth storing for these depths within a disk budget.
+
+    Those that save the most computing per byte come first.
+    """
+    wanted = {blob for blob in map(boundary, depths) if blob}
+    chosen, left = [], budget_bytes
+    for blob in sorted(wanted, key=lambda b: -multiplications(b) / bytes_per_patch(b)):
+        if bytes_per_patch(blob) * patches <= left:
+            chosen.append(blob)
+            left -= bytes_per_patch(blob) * patches
+    return tuple(chosen)
+
+
+def cut(net: Any, blob: str, listing: str = "", batch_size: int = 1) -> Any:
+    """The part of a network above a boundary, reading the stored activations.
+
+    Args:
+        net: NetParameter of `train_val` (then `listing` names the text file that lists the HDF5
+            files, and fillers go: every blob is copied) or of `deploy` (an Input layer).
+
+    Returns:
+        caffe_pb2.NetParameter.
+    """
+    from caffe.proto import caffe_pb2
+
+    last = max(index for index, layer in enumerate(net.layer)
+               if blob in layer.top and layer.type != "Dropout")
+    tail = caffe_pb2.NetParameter(name=f"{net.name} from {blob}")
+    if listing:
+        data = tail.layer.add(name="data", type="HDF5Data", top=[blob, "label"])
+        data.hdf5_data_param.source = listing
+        data.hdf5_data_param.batch_size = batch_size
+    else:
+        data = tail.layer.add(name="data", type="Input", top=[blob])
+        data.input_param.shape.add(dim=[batch_size, *shape(blob)])
+    for layer in net.layer[last + 1:]:
+        if layer.type == "Accuracy":
+            continue
+        copy = tail.layer.add()
+        copy.CopyFrom(layer)
+        for settings in (copy.convolution_param, copy.inner_product_param):
+            if listing and settings.HasField("weight_filler"):
+                settings.ClearField("weight_filler")
+                settings.ClearField("bias_filler")
+    return tail
+
+
+def layers_above(blob: str) -> tuple[str, ...]:
+    """Layers with weights above a boundary."""
+    order = [row.name for row in alexnet.TABLE_I]
+    return tuple(name for name in LAYERS if order.index(name) > order.index(blob))

@@ -1,0 +1,46 @@
+"""Where networks are cut, and what is stored for how much saved."""
+from __future__ import annotations
+
+import pytest
+
+from layerwise import alexnet, prefix
+from layerwise.depths import DEPTHS
+
+
+def test_multiplications_by_hand():
+    """AlexNet's forward pass: 105, 224, 150, 112 and 75 million in the convolutions."""
+    conv1 = 96 * 55 * 55 * 3 * 121
+    conv2 = conv1 + 256 * 27 * 27 * 48 * 25
+    conv3 = conv2 + 384 * 13 * 13 * 256 * 9
+    assert prefix.multiplications("pool2") == conv2
+    assert prefix.multiplications("conv3") == conv3
+    assert prefix.multiplications("fc6") == conv3 + 169 * (384 * 192 + 256 * 192) * 9 + 4096 * 9216
+
+
+def test_sizes():
+    assert {blob: prefix.bytes_per_patch(blob) for blob in prefix.BOUNDARIES.values()} == {
+        "pool2": 173056, "conv3": 259584, "conv4": 259584, "pool5": 36864, "fc6": 16384}
+
+
+def test_the_budget_goes_where_it_saves_most():
+    depths = [DEPTHS[name] for name in ("fc8", "fc7", "fc6", "conv5", "conv1", "scratch-gaussian")]
+    assert prefix.affordable(depths, 1000, 1e9) == ("fc6", "pool5", "conv4")
+    assert prefix.affordable(depths, 1000, 60e6) == ("fc6", "pool5")
+    assert prefix.affordable(depths, 1000, 20e6) == ("fc6",)
+    assert prefix.affordable(depths, 1000, 0) == ()
+    assert prefix.affordable([DEPTHS["scratch-gaussian"], DEPTHS["conv1"]], 1, 1e9) == ()
+
+
+@pytest.mark.parametrize("depth", prefix.BOUNDARIES)
+def test_the_tail_holds_every_tuned_layer_and_the_dropouts(depth):
+    net = alexnet.train_val("n", "fc8_polyp", 2, DEPTHS[depth], {})
+    tail = prefix.cut(net, prefix.BOUNDARIES[depth], "list", 32)
+    names = [layer.name for layer in tail.layer]
+    assert names[0] == "data" and list(tail.layer[0].top) == [prefix.BOUNDARIES[depth], "label"]
+    assert {"drop6", "drop7", "loss"} <= set(names)
+    tuned = [layer.name for layer in net.layer if layer.param and layer.param[0].lr_mult]
+    assert set(tuned) <= set(names)
+    made = {"data", prefix.BOUNDARIES[depth], "label"}
+    for layer in tail.layer[1:]:
+        assert set(layer.bottom) <= made
+        made |= set(layer.top)

@@ -4,7 +4,6 @@ PROFILE ?= quick
 DATA ?=
 OPTIONS ?=
 IMAGE ?= layerwise
-LINT = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/layerwise/lint
 
 .DEFAULT_GOAL := help
 .PHONY: help env polyp-sweep prototxt figures test lint image clean
@@ -12,7 +11,7 @@ LINT = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/layerwise/lint
 help:          ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-env:           ## build the private Debian 11 root with Caffe (about 70 s, 1.4 GB)
+env:           ## build the private Debian 11 root with Caffe (about 70 s, 1.2 GB); MIRROR=URL names a Debian mirror
 	$(RUN) true
 
 polyp-sweep:   ## train and score all depths; DATA=FOLDER for your frames, PROFILE=quick|reference|paper
@@ -28,14 +27,11 @@ test:          ## run the tests, then try the Docker image where buildah is inst
 	$(RUN) python3 -m pytest -q tests
 	environment/test-image
 
-lint: $(LINT)/done  ## ruff and mypy
-	$(LINT)/bin/ruff check python data_prep tests && $(LINT)/bin/mypy python data_prep
+lint:          ## ruff and mypy on the Python code, shellcheck on the scripts
+	environment/lint
 
-$(LINT)/done: environment/lint-requirements.txt
-	python3 -m venv --clear $(LINT) && $(LINT)/bin/pip install -q -r $< && touch $@
-
-image:         ## build the Docker image
-	docker build -t $(IMAGE) .
+image:         ## build the Docker image; BASE=IMAGE puts your own with pycaffe underneath
+	docker build $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(MIRROR),--build-arg MIRROR=$(MIRROR)) -t $(IMAGE) .
 
 clean:         ## remove prepared data, runs and figures of this folder
 	rm -rf data runs figures

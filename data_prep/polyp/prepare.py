@@ -153,7 +153,6 @@ def _summarise(request: Request, dataset: Path, made_from: Mapping[str, Any],
         for names in [{case.case for case in cases if case.split == split}]}
     # Nobody has the paper's private videos: whatever the frames are, they stand in for them.
     stand_in = f"{request.source.resolve().name} frames" if request.source else "phantom"
-    kind = "user's frames" if request.source else "rendered phantom"
     seal.write_json(dataset / SUMMARY, {
         "task": TASK, "dataset": dataset.name, "stand_in": stand_in,
         "seed": request.seed,
@@ -163,7 +162,7 @@ def _summarise(request: Request, dataset: Path, made_from: Mapping[str, Any],
         "made_from": made_from,
         "sha256": {name: seal.file_digest(dataset / name)
                    for name in ("cases.csv", "candidates.csv")}})
-    print(f"{dataset.name} ({kind}, a stand-in)")
+    print(f"{dataset.name}: {stand_in} (stand-in)")
     for split, row in counts.items():
         print(f"  {split}: " + ", ".join(f"{value} {key.replace('_', ' ')}"
                                          for key, value in row.items()))

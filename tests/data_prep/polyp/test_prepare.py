@@ -205,6 +205,19 @@ def test_an_interrupted_build_looks_unfinished_and_is_resumed(
     assert snapshot(dataset / "test") == before
 
 
+def test_a_finished_data_set_is_unfinished_while_it_is_made_anew(
+        colon: Path, request_for: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = prepare.prepare(request_for(colon))
+
+    def interrupted(*_: object) -> np.ndarray:
+        raise KeyboardInterrupt
+    monkeypatch.setattr(patches, "extract", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepare.prepare(request_for(colon, seed=1))
+    assert not (dataset / "source.json").exists()
+    assert not list(dataset.glob("*/index.csv"))
+
+
 def test_a_killed_worker_leaves_nothing_half_written(
         colon: Path, request_for: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     import os

@@ -6,7 +6,7 @@ OPTIONS ?=
 IMAGE ?= layerwise
 
 .DEFAULT_GOAL := help
-.PHONY: help env polyp-sweep prototxt figures test lint image clean
+.PHONY: help env polyp-sweep prototxt figures test lint image clean distclean
 
 help:          ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -33,5 +33,8 @@ lint:          ## ruff and mypy on the Python code, shellcheck on the scripts
 image:         ## build the Docker image; BASE=IMAGE puts your own with pycaffe underneath
 	docker build $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(MIRROR),--build-arg MIRROR=$(MIRROR)) -t $(IMAGE) .
 
-clean:         ## remove prepared data, runs and figures of this folder
-	rm -rf data runs figures
+clean:         ## remove the figures; prepared data, weights and trained runs stay
+	rm -rf figures
+
+distclean:     ## remove all that was made here: data, fetched weights, trained runs, figures
+	rm -rf figures data runs

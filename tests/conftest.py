@@ -24,7 +24,7 @@ def project() -> Path:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny prepared data set: 8 training, 5 validation and 6 test patches."""
+    """A tiny prepared data set: 12 training, 5 validation and 6 test patches."""
     import tiny
 
     return tiny.write_prepared(tmp_path_factory.mktemp("data") / "polyp" / "tiny")

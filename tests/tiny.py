@@ -30,7 +30,7 @@ def write_set(folder: Path, labels: list[int], cases: list[str], seed: int) -> N
     write_rows(folder / "index.csv", rows, IndexRow)
 
 
-def write_prepared(folder: Path, train: int = 8, validation: int = 5, test: int = 6) -> Path:
+def write_prepared(folder: Path, train: int = 12, validation: int = 5, test: int = 6) -> Path:
     """A prepared data folder with sets of the given sizes; labels alternate."""
     for offset, (name, size) in enumerate((("train-100", train), ("validation-100", validation),
                                            ("test", test))):

@@ -13,11 +13,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from data_prep import images, lmdb_store, patches, sampling, seal, splits
+from data_prep import (
+    cutting,
+    images,
+    lmdb_store,
+    patches,
+    sampling,
+    seal,
+    sets,
+    splits,
+)
 from data_prep.polyp import candidates as proposals
 from data_prep.polyp import (
     colon,
-    cutting,
     detector,
     endoscope,
     growths,
@@ -26,7 +34,6 @@ from data_prep.polyp import (
     reader,
     scene,
     sensor,
-    sets,
 )
 from data_prep.polyp.reader import Frame
 from data_prep.request import Request

@@ -6,6 +6,7 @@ and conv5, dropout 0.5 after fc6 and fc7.
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -84,6 +85,11 @@ def parameter_shapes(classes: int) -> dict[str, tuple[tuple[int, ...], tuple[int
             continue
         shapes[row.name] = (weight, (outputs,))
     return shapes
+
+
+def parameters(classes: int) -> int:
+    """Number of weights and biases of the network."""
+    return sum(math.prod(shape) for blobs in parameter_shapes(classes).values() for shape in blobs)
 
 
 def train_val(name: str, last_layer: str, classes: int, depth: Depth,

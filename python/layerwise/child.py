@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 from layerwise.errors import InputError, LayerwiseError
 
 QUOTED_LINES = 6
+FULL_DISK_BYTES = 16 << 20      # with less than this left a failed write is the likely cause
 
 
 class Interrupted(LayerwiseError):
@@ -38,13 +40,16 @@ class Children:
                 child.send_signal(signal.SIGTERM)
 
     def run(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path,
-            on_event: Callable[[dict[str, Any]], None]) -> None:
+            on_event: Callable[[dict[str, Any]], None], folder: Path | None = None,
+            lock: int | None = None) -> None:
         """Run `python3 -m layerwise.worker ARGUMENTS` to its end.
 
         Args:
             environment: added to this process's environment (BLAS kernel and threads).
             log: receives the child's standard error, Caffe's log; quoted when it dies.
             on_event: called with each event the child reports.
+            folder: where it runs; paths in its solver are relative to that.
+            lock: file descriptor that the child is to hold as long as it lives.
 
         Raises:
             Interrupted: after `stop()`.
@@ -59,9 +64,12 @@ class Children:
                 # A session of its own: Ctrl-C reaches the parent alone, which passes it on once.
                 child = subprocess.Popen(
                     [sys.executable, "-m", "layerwise.worker", *arguments], text=True,
-                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
-                    env={**os.environ, **environment}, start_new_session=True)
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, cwd=folder,
+                    env={**os.environ, **environment, "PYTHONPATH": _python_path()},
+                    start_new_session=True, pass_fds=() if lock is None else (lock,))
                 self._live.add(child)
+                if self.stopping:                # asked to while the child was being started
+                    child.send_signal(signal.SIGTERM)
         last: dict[str, Any] = {}
         try:
             assert child.stdout is not None
@@ -78,11 +86,19 @@ class Children:
         if "error" in last:
             kind = InputError if last["exit_code"] == InputError.exit_code else LayerwiseError
             raise kind(last["error"])
-        if last.get("ended") == "interrupted":
+        if last.get("ended") == "interrupted" or (self.stopping and code != 0):
             raise Interrupted("stopped on request; the same command resumes it")
         if code != 0:
+            if shutil.disk_usage(log.parent).free < FULL_DISK_BYTES:
+                raise InputError(f"{log.parent}: disk full; free some space, then the same command "
+                                 "resumes the run")
             raise LayerwiseError(f"Caffe ended with {_describe(code)}; last lines of {log}: "
                                  f"{quote(log, begin)}")
+
+
+def _python_path() -> str:
+    """This process's search path for modules, absolute: the child runs in another folder."""
+    return os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
 
 
 def _describe(code: int) -> str:
@@ -97,7 +113,10 @@ def quote(log: Path, begin: int = 0) -> str:
     with log.open("rb") as handle:
         handle.seek(begin)
         lines = handle.read().decode(errors="replace").splitlines()
-    # glog marks its fatal line with F; what follows it is the stack trace.
-    fatal = [line for line in lines if line.startswith("F") and line[1:5].isdigit()]
-    told = fatal or [line for line in lines if line.strip()]
+    told = fatal_lines(lines) or [line for line in lines if line.strip()]
     return " | ".join(line.strip() for line in told[-QUOTED_LINES:]) or "(nothing)"
+
+
+def fatal_lines(lines: Sequence[str]) -> list[str]:
+    """The lines glog marks with F and the date; what follows them is the stack trace."""
+    return [line for line in lines if line[:1] == "F" and line[1:5].isdigit()]

@@ -10,6 +10,7 @@ import click
 
 from layerwise import __version__
 from layerwise.errors import InputError, LayerwiseError
+from layerwise.standin import standin
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FOLDER = click.Path(file_okay=False, path_type=None)
@@ -31,6 +32,26 @@ class Group(click.Group):
             sys.exit(InputError.exit_code)
 
 
+class Integers(click.ParamType):
+    """Different integers of a range, separated by commas."""
+
+    name = "integers"
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[int]:
+        try:
+            numbers = [int(part) for part in str(value).split(",")]
+        except ValueError:
+            numbers = []
+        if not numbers or len(set(numbers)) < len(numbers) \
+                or not all(self.low <= number <= self.high for number in numbers):
+            self.fail(f"{value!r} is no list of different integers from {self.low} to {self.high}, "
+                      "separated by commas", param, ctx)
+        return numbers
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"],
                                           "max_content_width": 100})
 @click.version_option(__version__)
@@ -43,6 +64,9 @@ def main() -> None:
     layerwise sweep polyp --images FOLDER      everything on your own frames and masks
     layerwise doctor                           what this machine offers
     """
+
+
+main.add_command(standin)
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -161,11 +185,14 @@ def train(task: str, depth: str, fraction: int, seed: int, **options: Any) -> No
     layerwise train polyp conv4
     layerwise train polyp scratch --images my_frames --fraction 25
     """
+    from layerwise.frozen import tail_of
+    from layerwise.launch import train_run
     from layerwise.session import Session
-    from layerwise.sweep import train_run
 
     with Session(task, [depth], [fraction], [seed], options) as session:
-        folder = train_run(session.setting, session.runs[0], session.children, session.on_event)
+        run = session.runs[0]
+        folder = train_run(session.setting, run, tail_of(session.setting, run), session.children,
+                           session.on_event)
     click.echo(_summary(folder))
 
 
@@ -177,37 +204,41 @@ def train(task: str, depth: str, fraction: int, seed: int, **options: Any) -> No
 @PREPARING
 def evaluate(task: str, depth: str, fraction: int, seed: int, **options: Any) -> None:
     """Score the test set with one network, training it first if need be."""
+    from layerwise.frozen import tail_of
+    from layerwise.launch import evaluate_run
     from layerwise.session import Session
-    from layerwise.sweep import evaluate_run
 
     with Session(task, [depth], [fraction], [seed], options) as session:
-        folder = evaluate_run(session.setting, session.runs[0], session.children,
-                              session.on_event)
+        run = session.runs[0]
+        folder = evaluate_run(session.setting, run, tail_of(session.setting, run),
+                              session.children, session.on_event)
     click.echo(f"{_summary(folder)}\n{folder / 'scores.csv'}")
 
 
 @main.command()
 @click.argument("task")
 @click.option("--depths", help="Comma-separated; default: fc8 ... conv1 and scratch.")
-@click.option("--fractions", default="100", show_default=True,
+@click.option("--fractions", type=Integers(1, 100), default="100", show_default=True,
               help="Percent of the training groups, comma-separated.")
-@click.option("--seeds", default="1", show_default=True, help="Comma-separated.")
+@click.option("--seeds", type=Integers(1, 2**31 - 1), default="1", show_default=True,
+              help="Comma-separated.")
 @TRAINING
 @PREPARING
-def sweep(task: str, depths: str | None, fractions: str, seeds: str, **options: Any) -> None:
+def sweep(task: str, depths: str | None, fractions: list[int], seeds: list[int],
+          **options: Any) -> None:
     """Train and score TASK at every depth and from scratch, and draw the figures.
 
     \b
     layerwise sweep polyp
     layerwise sweep polyp --fractions 100,50,25 --seeds 1,2,3
     """
-    from layerwise.depths import SWEEP
+    from layerwise.depths import SWEEP, depth_named
     from layerwise.session import Session
     from layerwise.sweep import sweep as run_all
 
-    names = depths.split(",") if depths else list(SWEEP)
-    with Session(task, names, _integers("--fractions", fractions), _integers("--seeds", seeds),
-                  options) as session:
+    names = list(dict.fromkeys(depth_named(name).name for name in depths.split(","))) \
+        if depths else list(SWEEP)
+    with Session(task, names, fractions, seeds, options) as session:
         outcomes = run_all(session.setting, session.runs, session.jobs, session.children,
                            session.on_event)
     for outcome in outcomes:
@@ -265,13 +296,6 @@ def doctor(data: str) -> None:
 
     for name, value in report(Path(data)):
         click.echo(f"{name:18s} {value}")
-
-
-def _integers(option: str, text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError(f"{option} is {text!r}; expected integers separated by commas") from None
 
 
 def _roots(folders: tuple[str, ...]) -> list[Path]:

@@ -77,18 +77,40 @@ Row = TypeVar("Row", Case, Candidate, IndexRow)
 
 
 @contextmanager
-def atomic_text(path: Path) -> Iterator[TextIO]:
-    """Open a temporary sibling of `path` for writing; rename it to `path` only on success."""
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary sibling of `path` to write to; renamed to `path` only on success."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{threading.get_ident()}")
     try:
-        with partial.open("w", newline="", encoding="utf-8") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
+        yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_text(path: Path) -> Iterator[TextIO]:
+    """Open a temporary sibling of `path` for writing; rename it to `path` only on success."""
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
+        yield handle
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def sync(path: Path) -> None:
+    """Have a finished file and its name on the disk before something else vouches for it."""
+    for target in (path, path.parent):
+        handle = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically, its folder made where missing."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 def write_rows(path: Path, rows: Iterable[Row], row_type: type[Row]) -> None:

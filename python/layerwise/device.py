@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+from layerwise.child import fatal_lines
 from layerwise.errors import InputError
 
 PROBE_TIMEOUT_S = 120
@@ -14,6 +15,17 @@ import caffe
 caffe.set_mode_gpu()
 caffe.set_device(int(sys.argv[1]))
 """
+
+
+def use_device(gpu: int | None) -> None:
+    """Have this process's Caffe compute on GPU number `gpu`, or on the CPU when that is None."""
+    import caffe
+
+    if gpu is None:
+        caffe.set_mode_cpu()
+    else:
+        caffe.set_mode_gpu()
+        caffe.set_device(gpu)
 
 
 def gpu_problem(gpu: int) -> str | None:
@@ -30,9 +42,8 @@ def gpu_problem(gpu: int) -> str | None:
     if "CPU-only Caffe" in child.stderr:
         return "this Caffe is built for the CPU only"
     lines = child.stderr.strip().splitlines() or [f"exit code {child.returncode}"]
-    # glog marks its fatal line with F and the date; what follows it is the stack trace.
-    fatal = [line.partition("] ")[2] for line in lines if line[:1] == "F" and line[1:5].isdigit()]
-    return fatal[0] if fatal else lines[-1]
+    fatal = fatal_lines(lines)
+    return fatal[0].partition("] ")[2] if fatal else lines[-1]
 
 
 def check_gpu(gpu: int) -> None:

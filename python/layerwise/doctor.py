@@ -1,20 +1,18 @@
 """What this machine offers, for `layerwise doctor`: each row is a name and what was found."""
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from layerwise import __version__
+from layerwise import __version__, machine
 from layerwise.blas import choose, read_processor
 from layerwise.device import gpu_problem
 from layerwise.errors import InputError, LayerwiseError
+from layerwise.machine import GIB
 from layerwise.tasks import TASKS
 from layerwise.weights import BVLC_ALEXNET, find_source
-
-GIB = 1 << 30
 
 
 def report(data: Path) -> list[tuple[str, str]]:
@@ -23,7 +21,7 @@ def report(data: Path) -> list[tuple[str, str]]:
     if not rows[-1][1].startswith("none"):
         rows += [("GPU", _gpu()), *_blas()]
     return [*rows,
-            ("processor", f"{read_processor().model or 'unknown'}, {_cores()} cores"),
+            ("processor", f"{read_processor().model or 'unknown'}, {machine.cores()} cores"),
             ("memory", _memory()),
             ("disk", _disk(data)),
             ("source weights", _weights(data)),
@@ -62,7 +60,7 @@ def _gpu() -> str:
 def _blas() -> list[tuple[str, str]]:
     """The choice for one thread (what training takes unless told) and for all cores."""
     rows: list[tuple[str, str]] = []
-    for threads in sorted({1, _cores()}):
+    for threads in sorted({1, machine.cores()}):
         try:
             choice = choose(threads, afresh=True)
         except LayerwiseError as error:
@@ -77,18 +75,9 @@ def _blas() -> list[tuple[str, str]]:
     return rows
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _memory() -> str:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return "unknown"
-    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    return (f"{kib['MemAvailable'] * 1024 / GIB:.1f} GiB available of "
-            f"{kib['MemTotal'] * 1024 / GIB:.1f} GiB")
+    available, total = machine.memory_bytes()
+    return f"{available / GIB:.1f} GiB available of {total / GIB:.1f} GiB"
 
 
 def _disk(data: Path) -> str:

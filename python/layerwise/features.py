@@ -2,8 +2,8 @@
 
 Stored as HDF5, not as an LMDB of Datums: float values of a Datum take five bytes each and must be
 parsed one by one, while Caffe's HDF5Data layer copies whole arrays. The folder's name is a hash of
-everything the values depend on: patches, source weights, mean, and the batch size (the matrix
-product of fc6 runs over the batch, and its rounding depends on that size).
+what the values' bits depend on: patches, source weights, mean, BLAS kernel, and the batch size (the
+matrix product of fc6 runs over the batch, and its rounding depends on that size).
 """
 from __future__ import annotations
 
@@ -17,30 +17,36 @@ from typing import Any
 
 import numpy as np
 
-from layerwise.contracts import atomic_text
+from layerwise.contracts import atomic_text, sync
 from layerwise.errors import InputError
-from layerwise.prefix import bytes_per_patch
 from layerwise.score import BATCH, batches
 
 FILE_PATCHES = 256
-LISTING = "files.txt"
+LISTING = "files.txt"     # names, relative, so that the data folder may be moved
+PARTIAL = ".partial-"
 
 
-def folder_for(prepared: Path, name: str, blob: str, content_sha256: str, source_sha1: str,
-               mean_bgr: Sequence[float], batch_size: int) -> Path:
-    """Where the activations of the set `name` at `blob` are stored.
+def key_of(content_sha256: str, source_sha1: str, mean_bgr: Sequence[float], batch_size: int,
+           arithmetic: str) -> str:
+    """Name of the folder for a set's activations, a hash of what their bits depend on.
 
     Args:
         content_sha256: of the set's patches.
         batch_size: of the training for a training set, `score.BATCH` for the others.
+        arithmetic: BLAS kernel, or that a GPU computed them.
     """
-    key = json.dumps([content_sha256, source_sha1, list(mean_bgr), batch_size])
-    return prepared / "features" / hashlib.sha256(key.encode()).hexdigest()[:16] / blob / name
+    key = json.dumps([content_sha256, source_sha1, list(mean_bgr), batch_size, arithmetic])
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def is_stored(folder: Path) -> bool:
     """Whether the activations are complete: the listing is written last."""
     return (folder / LISTING).is_file()
+
+
+def files(folder: Path) -> list[Path]:
+    """The HDF5 files of stored activations, in set order."""
+    return [folder / name for name in (folder / LISTING).read_text(encoding="utf-8").split()]
 
 
 def store(net: Any, patches: Path, targets: dict[str, Path], mean_bgr: Sequence[float],
@@ -55,7 +61,7 @@ def store(net: Any, patches: Path, targets: dict[str, Path], mean_bgr: Sequence[
     Raises InputError when the LMDB is unusable.
     """
     mean = np.asarray(mean_bgr, np.float32).reshape(1, -1, 1, 1)
-    partial = {blob: folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    partial = {blob: folder.with_name(f".{folder.name}{PARTIAL}{os.getpid()}")
                for blob, folder in targets.items()}
     top = [layer for layer, blob in zip(net._layer_names, _tops(net)) if blob in targets][-1]
     writers = {blob: _Writer(folder, blob) for blob, folder in partial.items()}
@@ -70,10 +76,9 @@ def store(net: Any, patches: Path, targets: dict[str, Path], mean_bgr: Sequence[
             progress(len(keys))
         for blob, writer in writers.items():
             names = writer.close()
-            shutil.rmtree(targets[blob], ignore_errors=True)
+            with atomic_text(partial[blob] / LISTING) as handle:
+                handle.writelines(f"{name}\n" for name in names)
             os.replace(partial[blob], targets[blob])
-            with atomic_text(targets[blob] / LISTING) as handle:
-                handle.writelines(f"{targets[blob] / name}\n" for name in names)
     finally:
         for folder in partial.values():
             shutil.rmtree(folder, ignore_errors=True)
@@ -84,7 +89,7 @@ def _tops(net: Any) -> list[str]:
 
 
 class _Writer:
-    """HDF5 files of FILE_PATCHES rows each, datasets `<blob>` and `label`."""
+    """HDF5 files of at least FILE_PATCHES rows each, datasets `<blob>` and `label`."""
 
     def __init__(self, folder: Path, blob: str) -> None:
         folder.mkdir(parents=True)
@@ -108,6 +113,7 @@ class _Writer:
         with h5py.File(str(self._folder / name), "w") as archive:
             archive[self._blob] = np.concatenate(self._values)
             archive["label"] = np.concatenate(self._labels).astype(np.float32)
+        sync(self._folder / name)
         self._names.append(name)
         self._values, self._labels = [], []
 
@@ -126,9 +132,9 @@ def predict(net: Any, folder: Path, blob: str, progress: Callable[[int], None] |
     import h5py
 
     all_labels, probabilities = [], []
-    for path in (folder / LISTING).read_text(encoding="utf-8").splitlines():
+    for path in files(folder):
         try:
-            with h5py.File(path, "r") as archive:
+            with h5py.File(str(path), "r") as archive:
                 values, labels = archive[blob][()], archive["label"][()]
         except OSError as error:
             raise InputError(f"{path}: unreadable stored activations ({error}); "
@@ -143,10 +149,3 @@ def predict(net: Any, folder: Path, blob: str, progress: Callable[[int], None] |
                 progress(len(part))
         all_labels.append(labels.astype(np.int64))
     return np.concatenate(all_labels), np.concatenate(probabilities)
-
-
-def estimated_bytes(blobs: Sequence[str], patches: int) -> int:
-    """Disk space of the activations of so many patches."""
-    return patches * sum(map(bytes_per_patch, blobs))
-
-

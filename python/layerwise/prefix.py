@@ -7,11 +7,10 @@ activations can be computed once and the tail trained on them, with the same tra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from layerwise import alexnet
-from layerwise.depths import LAYERS, Depth
+from layerwise.depths import Depth
 
 # First tuned layer -> blob that is stored. `fc8` is cut at fc6, because dropout 6 lies in between;
 # below conv3 too little is saved for what is stored.
@@ -48,20 +47,6 @@ def multiplications(blob: str) -> int:
     return total
 
 
-def affordable(depths: Iterable[Depth], patches: int, budget_bytes: float) -> tuple[str, ...]:
-    """The boundaries worth storing for these depths within a disk budget.
-
-    Those that save the most computing per byte come first.
-    """
-    wanted = {blob for blob in map(boundary, depths) if blob}
-    chosen, left = [], budget_bytes
-    for blob in sorted(wanted, key=lambda b: -multiplications(b) / bytes_per_patch(b)):
-        if bytes_per_patch(blob) * patches <= left:
-            chosen.append(blob)
-            left -= bytes_per_patch(blob) * patches
-    return tuple(chosen)
-
-
 def cut(net: Any, blob: str, listing: str = "", batch_size: int = 1) -> Any:
     """The part of a network above a boundary, reading the stored activations.
 
@@ -94,9 +79,3 @@ def cut(net: Any, blob: str, listing: str = "", batch_size: int = 1) -> Any:
                 settings.ClearField("weight_filler")
                 settings.ClearField("bias_filler")
     return tail
-
-
-def layers_above(blob: str) -> tuple[str, ...]:
-    """Layers with weights above a boundary."""
-    order = [row.name for row in alexnet.TABLE_I]
-    return tuple(name for name in LAYERS if order.index(name) > order.index(blob))

@@ -18,6 +18,7 @@ SCORES, PATCHES, STATE, CAFFE_LOG = "scores.csv", "patches.h5", "state.json", "c
 TAIL, TAIL_BEST = "tail.json", "tail_best.caffemodel"
 TAIL_NET, TAIL_DEPLOY, TAIL_SOLVER = (f"tail_{name}.prototxt" for name in (
     "train_val", "deploy", "solver"))
+TAIL_LISTING = "tail_files.txt"
 
 
 @dataclass(frozen=True)
@@ -79,33 +80,51 @@ def dataset_folder(root: Path, task: str, dataset: str) -> Path:
     return root / task / dataset
 
 
-# What may differ between a run and its resumption without changing the outcome.
-_RECORDED_ONLY = ("environment", "data", "threads", "gpu")
+def open_run(folder: Path, run: Run) -> None:
+    """Write config.json, or check that the one there is of the same settings.
 
-
-def open_run(folder: Path, run: Run) -> Path:
-    """Make the run folder, or check that the one there was made with the same settings.
+    A run may go on with the data in another place or in another environment (revision, BLAS kernel,
+    Python): the place is corrected and the environment added under `resumed`; a scored run's file
+    is left alone. The folder must be held (`locked`).
 
     Raises InputError when it holds a run with other settings, or cannot be written.
     """
     path = folder / CONFIG
-    wanted = json.loads(json.dumps(asdict(run)))
-    if path.exists():
-        for key, value in read_json(path).items():
-            if key not in _RECORDED_ONLY and wanted.get(key) != value:
-                raise InputError(f"{folder} holds a run with {key}={value}, now {wanted.get(key)}: "
-                                 "choose another --runs folder or delete this one")
-    write_json(path, wanted)
-    return folder
+    wanted: dict[str, Any] = json.loads(json.dumps(asdict(run)))
+    if not path.exists():
+        write_json(path, wanted)
+        return
+    found = read_json(path)
+    for key, value in wanted.items():
+        if key not in ("environment", "data") and found.get(key) != value:
+            raise InputError(f"{folder} holds a run with {key}={found.get(key)}, now {value}: "
+                             "choose another --runs folder or delete this one")
+    if is_scored(folder):
+        return
+    environments = [found["environment"], *found.get("resumed", [])]
+    changed = {**found, "data": wanted["data"]}
+    if wanted["environment"] != environments[-1]:
+        changed["resumed"] = [*environments[1:], wanted["environment"]]
+    if changed != found:
+        write_json(path, changed)
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a run folder; InputError when another process holds it."""
+def locked(folder: Path) -> Iterator[int]:
+    """Hold a run folder, made if missing; yields the lock's file descriptor.
+
+    A child that inherits the descriptor holds the folder until it ends, even when its parent is
+    killed. InputError when another process holds it, or when it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}); "
+                         "choose a --runs folder you may write to") from None
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        yield handle
     except BlockingIOError:
         raise InputError(f"{folder}: another process is working on this run; "
                          "wait for it, or choose another --runs folder") from None
@@ -140,6 +159,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def load_run(folder: Path) -> Run:
     """The settings of the run in a folder."""
     content = read_json(folder / CONFIG)
+    content.pop("resumed", None)
     try:
         run = Run(**content)
     except TypeError as error:

@@ -1,6 +1,7 @@
 """Probabilities from a network: patches of an LMDB, averaged over the patches of a candidate."""
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from layerwise.contracts import Candidate, IndexRow, Score, read_index
 from layerwise.errors import InputError
+from layerwise.ranking import area_under_roc, lesion_log_odds
 
 BATCH = 32
 
@@ -73,11 +75,10 @@ def predict(net: Any, lmdb_folder: Path, mean_bgr: Sequence[float],
 def auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Area under the ROC curve of everything but the background (class 0) against it.
 
-    Merging the other classes is the paper's rule for the two interfaces (section IV-D).
+    Ranked as the test candidates are (see `ranking`).
     """
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(labels > 0, 1.0 - probabilities[:, 0].astype(np.float64)))
+    values, positive = lesion_log_odds(probabilities), np.asarray(labels) > 0
+    return area_under_roc(values[~positive], values[positive])
 
 
 def checked_index(folder: Path) -> list[IndexRow]:
@@ -91,10 +92,21 @@ def checked_index(folder: Path) -> list[IndexRow]:
     except lmdb.Error as error:
         raise InputError(f"{folder / 'lmdb'}: missing or corrupt LMDB ({error}); "
                          "delete its folder and run `layerwise prepare` again") from None
+    _check_lock(folder / "lmdb")
     if entries != len(rows):
         raise InputError(f"{folder}: {entries} images in the LMDB, {len(rows)} rows in index.csv; "
                          "delete the folder and run `layerwise prepare` again")
     return rows
+
+
+def _check_lock(lmdb_folder: Path) -> None:
+    """InputError where Caffe would abort: it opens an LMDB with its lock file, even to read."""
+    lock = lmdb_folder / "lock.mdb"
+    writable = os.access(lock, os.R_OK | os.W_OK) if lock.exists() \
+        else os.access(lmdb_folder, os.W_OK)
+    if not writable and not os.statvfs(lmdb_folder).f_flag & os.ST_RDONLY:
+        raise InputError(f"{lmdb_folder}: belongs to another user, and Caffe must write its lock "
+                         "file; prepare the data as the same user or choose another --data folder")
 
 
 def average(rows: Sequence[IndexRow], keys: Sequence[str], probabilities: np.ndarray,

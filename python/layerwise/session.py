@@ -1,7 +1,6 @@
 """What the training verbs share: data and weights made in order, a progress bar, signals."""
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Mapping, Sequence
@@ -12,16 +11,26 @@ from typing import Any
 
 from tqdm import tqdm
 
-from layerwise import blas
+from layerwise import blas, machine
 from layerwise.alexnet import MEAN_BGR
 from layerwise.child import Children
 from layerwise.depths import Depth, depth_named
 from layerwise.device import check_gpu
+from layerwise.errors import InputError
+from layerwise.frozen import store_features
+from layerwise.plan import Setting, make_run
 from layerwise.profiles import Profile, profile_named
 from layerwise.runs import Run, is_trained
-from layerwise.sweep import Setting, jobs_that_fit, make_run, store_features
-from layerwise.tasks import ready_task
-from layerwise.weights import Source, find_source, read_mean
+from layerwise.sweep import jobs_that_fit
+from layerwise.tasks import Task, ready_task
+from layerwise.weights import (
+    ACTIONS,
+    Source,
+    find_source,
+    read_caffemodel,
+    read_mean,
+    transfer_report,
+)
 
 TRAINING_LENGTH = ("iterations", "batch_size", "evaluate_every", "patience")
 
@@ -34,7 +43,7 @@ def prepare_data(task: str, fractions: Sequence[int], options: Mapping[str, Any]
         data=Path(options["data"]), profile=profile_named(options["profile"]),
         seed=options["data_seed"], test_fraction=options["test_fraction"],
         fractions=tuple(percent / 100 for percent in fractions),
-        jobs=options["jobs"] or os.cpu_count() or 1)
+        jobs=options["jobs"] or machine.cores())
     return Path(import_module(row.preparer).prepare(request))
 
 
@@ -52,11 +61,11 @@ class Session:
         mean = read_mean(Path(options["mean"])) if options["mean"] else MEAN_BGR
         if options["gpu"] is not None:
             check_gpu(options["gpu"])
-        source = _source(rows, options)
+        source = _source(row, rows, options)
         prepared = prepare_data(task, fractions, options).resolve()
         threads = options["threads"] or 1
         self.jobs = options["jobs"] or (1 if options["gpu"] is not None else jobs_that_fit(
-            os.cpu_count() or 1, threads, profile.batch_size))
+            threads, profile.batch_size))
         self.setting = Setting(row, prepared, Path(options["runs"]).resolve(), profile, source,
                                mean, threads, options["gpu"],
                                blas.environment_for(blas.choose(threads)))
@@ -113,11 +122,18 @@ def _profile(options: Mapping[str, Any]) -> Profile:
     return replace(profile_named(options["profile"]), **changes)
 
 
-def _source(depths: Sequence[Depth], options: Mapping[str, Any]) -> Source | None:
+def _source(task: Task, depths: Sequence[Depth], options: Mapping[str, Any]) -> Source | None:
+    """The source network, if a depth needs one; says what the task's network takes from it."""
     if not any(depth.fine_tuned for depth in depths):
         return None
     source = find_source(Path(options["weights"]) if options["weights"] else None,
                          Path(options["data"]))
-    if source.stand_in:
-        print(f"source weights: {source.stand_in}")
+    print(f"source weights: {source.stand_in or source.name}")
+    report = transfer_report(read_caffemodel(source.path), task.last_layer, len(task.classes))
+    for action in ACTIONS:
+        layers = dict.fromkeys(row.layer for row in report if row.action == action)
+        print(f"  {action}: {', '.join(layers) or 'nothing'}")
+    if any((row.layer, row.action) == (task.last_layer, "copied") for row in report):
+        raise InputError(f"{source.path}: holds {task.last_layer}, so it was trained on this task; "
+                         "fine-tuning starts from a network that was not")
     return source

@@ -22,7 +22,7 @@ class Task:
     evaluation: str                    # froc | roc | boundary
     patches: int                       # stratified patches of the paper, training + validation
     fractions: tuple[float, ...]       # reduced training sets, 1.0 first
-    operating_points: tuple[float, ...]  # false positives per case (froc) or FPR (roc)
+    operating_points: tuple[float, ...]  # of Tables S1-S3: false positives per case, or FPR (roc)
     preparer: str                      # module with prepare(), "" until the task is ready
 
     @property
@@ -43,7 +43,7 @@ class Task:
 
 TASKS = {task.name: task for task in (
     Task("polyp", "Polyp detection", ("background", "polyp"), "video", "frame", "froc",
-         100_000, (1.0, 0.5, 0.25), (0.001, 0.01, 0.1), "data_prep.polyp.prepare"),
+         100_000, (1.0, 0.5, 0.25), (0.001, 0.01), "data_prep.polyp.prepare"),
     Task("pe", "Pulmonary embolism detection", ("background", "embolism"), "patient", "volume",
          "froc", 81_000, (1.0, 0.5, 0.25), (1.0, 2.0, 3.0, 4.0, 5.0), ""),
     Task("frames", "Colonoscopy frame quality", ("noninformative", "informative"), "video",

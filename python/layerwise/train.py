@@ -1,15 +1,16 @@
 """Training of one network, inside the child process that owns Caffe.
 
-The solver is stepped from here; after every `evaluate_every` iterations the whole validation set is
-scored, the state saved, and Caffe's random generator reseeded from the run's seed and the
-iteration. So the state on disk decides everything that follows: a run that was killed resumes from
-it and ends bit-identical to one that was not (CPU, one thread).
+The solver is stepped from here. Before every iteration but the first Caffe's random generator is
+reseeded from the run's seed and the iteration, and the Data layer's place follows from the
+iteration too. So what a solver state lacks is a function of the iteration: a run that was killed or
+stopped resumes and ends bit-identical to one that was not (CPU, one thread).
 """
 from __future__ import annotations
 
 import csv
 import math
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -20,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from layerwise import features
-from layerwise.contracts import LOG_COLUMNS, atomic_text, read_table
+from layerwise.contracts import LOG_COLUMNS, atomic_text, read_table, sync
+from layerwise.device import use_device
 from layerwise.errors import LayerwiseError
 from layerwise.runs import (
     BEST,
@@ -56,6 +58,7 @@ class Progress:
     best_iteration: int = 0
     stale: int = 0                 # validations since the best
     seconds: float = 0.0
+    saved: int = 0                 # iteration of the state on disk
 
 
 class Log:
@@ -123,9 +126,7 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
     import caffe
 
     stop = StopRequest()
-    if run.gpu is not None:
-        caffe.set_mode_gpu()
-        caffe.set_device(run.gpu)
+    use_device(run.gpu)
     tail = read_tail(folder)
     resumed = (folder / STATE).exists()
     solver = _open_solver(folder, source, tail, resumed)
@@ -142,7 +143,8 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
             labels, probabilities = features.predict(judge, tail.validation, tail.blob)
         else:
             _, labels, probabilities = predict(judge, validation, run.mean_bgr)
-        return auc(labels, probabilities) if np.isfinite(probabilities).all() else math.nan
+        told_apart = np.isfinite(probabilities).all() and np.ptp(probabilities, axis=0).any()
+        return auc(labels, probabilities) if told_apart else math.nan
 
     def record(loss: float | None, score: float | None) -> None:
         progress.seconds = time.monotonic() - started
@@ -157,7 +159,11 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
             if run.patience and progress.stale >= run.patience:
                 return _finish(folder, run, source, tail, progress, "patience")
             if stop.received:
+                if progress.iteration > progress.saved:
+                    _save(folder, solver, progress)
                 return "interrupted"
+            if progress.iteration:
+                caffe.set_random_seed(_seed_at(run.seed, progress.iteration))
             solver.step(1)
             progress.iteration += 1
             loss = float(solver.net.blobs["loss"].data)
@@ -175,8 +181,7 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
             if better:
                 progress.best_auc, progress.best_iteration = score, progress.iteration
             progress.stale = 0 if better else progress.stale + 1
-            _save(folder, solver, progress, better, TAIL_BEST if tail else BEST)
-            caffe.set_random_seed(_seed_at(run.seed, progress.iteration))
+            _save(folder, solver, progress, best=(TAIL_BEST if tail else BEST) if better else None)
         return _finish(folder, run, source, tail, progress, "iterations")
     finally:
         log.close()
@@ -209,17 +214,26 @@ def _open_solver(folder: Path, source: Path | None, tail: Tail | None, resumed: 
     return upper
 
 
-def _save(folder: Path, solver: Any, progress: Progress, better: bool, best: str) -> None:
-    """Caffe's snapshot, then the state file that makes it count, then the old ones go."""
+def _save(folder: Path, solver: Any, progress: Progress, best: str | None = None) -> None:
+    """Caffe's snapshot, then the state file that makes it count, then the old ones go.
+
+    best: name under which the snapshot's weights are kept too.
+    """
     old = sorted(folder.glob("state_iter_*"))
     solver.snapshot()
     stem = folder / f"state_iter_{progress.iteration}"
     model = stem.with_name(stem.name + ".caffemodel")
-    if better:
+    for path in (model, stem.with_name(stem.name + ".solverstate")):
+        sync(path)
+    if best:
         partial = folder / f".{best}.partial"
         partial.unlink(missing_ok=True)
-        os.link(model, partial)
+        try:
+            os.link(model, partial)
+        except OSError:                    # a file system without hard links
+            shutil.copyfile(model, partial)
         os.replace(partial, folder / best)
+    progress.saved = progress.iteration
     write_json(folder / STATE, vars(progress))
     for path in old:
         if not path.name.startswith(stem.name + "."):
@@ -236,9 +250,6 @@ def _restore(folder: Path, run: Run, solver: Any) -> Progress:
     period = run.train_images // math.gcd(run.train_images, run.batch_size)
     for _ in range(progress.iteration % period):
         solver.net.forward(end="data")
-    import caffe
-
-    caffe.set_random_seed(_seed_at(run.seed, progress.iteration))
     return progress
 
 
@@ -252,14 +263,13 @@ def _finish(folder: Path, run: Run, source: Path | None, tail: Tail | None, prog
         net.copy_from(str(folder / TAIL_BEST))
         partial = folder / f".{BEST}.partial"
         net.save(str(partial))
+        sync(partial)
         os.replace(partial, folder / BEST)
-        (folder / TAIL_BEST).unlink()
     write_json(folder / RESULT, {
         "ended_by": reason, "iterations": progress.iteration, "best_auc": progress.best_auc,
         "best_iteration": progress.best_iteration, "seconds": round(progress.seconds, 3),
         "validation_set": f"validation-{run.fraction}", "stored_prefix": tail and tail.blob,
         "caffe": caffe.__version__})
-    for path in folder.glob("state_iter_*"):
-        path.unlink()
-    (folder / STATE).unlink(missing_ok=True)
+    for path in (*folder.glob("state_iter_*"), folder / TAIL_BEST, folder / STATE):
+        path.unlink(missing_ok=True)
     return reason

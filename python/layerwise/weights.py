@@ -25,6 +25,9 @@ class Source:
     stand_in: str | None
 
 
+ACTIONS = ("copied", "re-initialised", "dropped")
+
+
 @dataclass(frozen=True)
 class Transfer:
     """What happens to one blob: `copied`, `re-initialised` or `dropped`."""

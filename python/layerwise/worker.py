@@ -6,6 +6,7 @@ writes events as JSON lines on standard output; Caffe's log goes to standard err
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from layerwise import features
-from layerwise.contracts import read_candidates, read_cases, write_scores
-from layerwise.errors import LayerwiseError
+from layerwise.contracts import read_candidates, read_cases, sync, write_scores
+from layerwise.device import use_device
+from layerwise.errors import InputError, LayerwiseError
 from layerwise.runs import BEST, PATCHES, SCORES, TAIL_DEPLOY, Run, load_run, read_tail
 from layerwise.score import average, checked_index, predict
 from layerwise.train import train
@@ -30,14 +32,14 @@ def evaluate(folder: Path, run: Run) -> None:
     """Score the test set with the best snapshot: patches.h5 and scores.csv."""
     import caffe
 
-    if run.gpu is not None:
-        caffe.set_mode_gpu()
-        caffe.set_device(run.gpu)
+    use_device(run.gpu)
     data = Path(run.data)
     rows = checked_index(data / "test")
     tested = {case.case for case in read_cases(data / "cases.csv") if case.split == "test"}
     candidates = [row for row in read_candidates(data / "candidates.csv") if row.case in tested]
     tail = read_tail(folder)
+    if tail and not features.is_stored(tail.test):
+        tail = None                       # the whole network gives the same scores
     net = caffe.Net(str(folder / (TAIL_DEPLOY if tail else "deploy.prototxt")), caffe.TEST,
                     weights=str(folder / BEST))
     if tail:
@@ -55,12 +57,10 @@ def _patches_done(count: int) -> None:
 
 
 def store_features(request: dict[str, Any]) -> None:
-    """Store the activations of one set; the request is made by `sweep.store_features`."""
+    """Store the activations of one set; the request is made by `frozen.store_features`."""
     import caffe
 
-    if request["gpu"] is not None:
-        caffe.set_mode_gpu()
-        caffe.set_device(request["gpu"])
+    use_device(request["gpu"])
     net = caffe.Net(request["deploy"], caffe.TEST, weights=request["source"])
     features.store(net, Path(request["patches"]),
                    {blob: Path(folder) for blob, folder in request["targets"].items()},
@@ -76,12 +76,14 @@ def _write_patches(path: Path, keys: list[str], labels: np.ndarray,
         archive["key"] = np.array(keys, dtype="S8")
         archive["label"] = labels.astype(np.int32)
         archive["probability"] = probabilities.astype(np.float32)
+    sync(partial)
     partial.replace(path)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one verb; the last event is `ended` or `error`."""
     verb, subject = arguments[:2]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))   # so that temporary files go
     try:
         if verb == "features":
             store_features(json.loads(subject))
@@ -98,6 +100,10 @@ def main(arguments: Sequence[str]) -> int:
     except LayerwiseError as error:
         emit({"error": str(error), "exit_code": error.exit_code})
         return error.exit_code
+    except OSError as error:
+        emit({"error": f"{error.filename or subject}: {error.strerror or error}",
+              "exit_code": InputError.exit_code})
+        return InputError.exit_code
     emit({"ended": ended})
     return 0
 

@@ -65,7 +65,7 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(doctor, "choose", lambda threads, afresh: BlasChoice(
         "Haswell", threads, 50.0, True, "OpenBLAS 0.3.13", ("SkylakeX: crashed",)))
     monkeypatch.setattr(doctor, "gpu_problem", lambda gpu: "none here")
-    monkeypatch.setattr(doctor, "_cores", lambda: 4)
+    monkeypatch.setattr(doctor.machine, "cores", lambda: 4)
     rows = dict(doctor.report(tmp_path / "data"))
     assert not (tmp_path / "data").exists()
     return rows

@@ -131,10 +131,11 @@ def test_text_holds_the_numbers_exactly():
     from google.protobuf import text_format
 
     for task in TASKS.values():
-        for path, text in committed(task).items():
-            kind = caffe_pb2.SolverParameter if path.parts[0] == "solvers" \
-                else caffe_pb2.NetParameter
-            assert text_of(text_format.Parse(text, kind())) == text.split("\n", 1)[1]
+        for depth in DEPTHS.values():
+            net = alexnet.train_val("n", task.last_layer, len(task.classes), depth, {})
+            assert text_format.Parse(text_of(net), caffe_pb2.NetParameter()) == net
+    message = solver.solver("n", 80_000, 256, 10_000, "s", 1)
+    assert text_format.Parse(text_of(message), caffe_pb2.SolverParameter()) == message
 
 
 def test_depth_names():

@@ -5,6 +5,7 @@ import pytest
 
 from layerwise import alexnet, prefix
 from layerwise.depths import DEPTHS
+from layerwise.frozen import Item, worth_storing
 
 
 def test_multiplications_by_hand():
@@ -23,12 +24,23 @@ def test_sizes():
 
 
 def test_the_budget_goes_where_it_saves_most():
-    depths = [DEPTHS[name] for name in ("fc8", "fc7", "fc6", "conv5", "conv1", "scratch-gaussian")]
-    assert prefix.affordable(depths, 1000, 1e9) == ("fc6", "pool5", "conv4")
-    assert prefix.affordable(depths, 1000, 60e6) == ("fc6", "pool5")
-    assert prefix.affordable(depths, 1000, 20e6) == ("fc6",)
-    assert prefix.affordable(depths, 1000, 0) == ()
-    assert prefix.affordable([DEPTHS["scratch-gaussian"], DEPTHS["conv1"]], 1, 1e9) == ()
+    def chosen(items, budget):
+        return {(item.name, item.blob) for item in worth_storing(items, budget)}
+
+    items = [Item("train", "fc6", 1000, 8.0), Item("train", "conv4", 1000, 4.0),
+             Item("test", "fc6", 1000, 2.0), Item("test", "conv4", 1000, 1.0)]
+    sizes = {"fc6": 16.384e6, "conv4": 259.584e6}
+    assert chosen(items, 1e9) == {("train", "fc6"), ("train", "conv4"), ("test", "fc6"),
+                                  ("test", "conv4")}
+    assert chosen(items, sizes["fc6"]) == {("train", "fc6")}
+    assert chosen(items, 2 * sizes["fc6"] + sizes["conv4"]) == {
+        ("train", "fc6"), ("test", "fc6"), ("train", "conv4")}
+    assert chosen(items, 0) == set()
+
+
+def test_a_set_that_is_read_once_is_not_stored():
+    assert worth_storing([Item("test", "fc6", 1000, 1.0)], 1e9) == []
+    assert len(worth_storing([Item("test", "fc6", 1000, 1.1)], 1e9)) == 1
 
 
 @pytest.mark.parametrize("depth", prefix.BOUNDARIES)

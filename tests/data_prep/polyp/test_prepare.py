@@ -13,8 +13,8 @@ import lmdb
 import numpy as np
 import pytest
 
-from data_prep import lmdb_store, patches, seal
-from data_prep.polyp import cutting, phantom, prepare, reader
+from data_prep import cutting, lmdb_store, patches, seal
+from data_prep.polyp import phantom, prepare, reader
 from data_prep.request import Request
 from layerwise import contracts
 from layerwise.errors import InputError, LayerwiseError

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep import lmdb_store, patches, sampling, seal, splits
-from data_prep.polyp import cutting
+from data_prep import cutting, lmdb_store, patches, sampling, seal, splits
 from data_prep.request import Request, percent
 from layerwise.contracts import Candidate, IndexRow
 from layerwise.errors import InputError

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep import images, lmdb_store, patches
-from data_prep.polyp import cutting
+from data_prep import cutting, images, lmdb_store, patches
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

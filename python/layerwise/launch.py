@@ -1,0 +1,127 @@
+"""Starting one run's child processes: its networks, its folder, its training and its scoring."""
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from layerwise import alexnet, features, prefix, solver
+from layerwise.child import Children
+from layerwise.contracts import atomic_text
+from layerwise.depths import depth_named
+from layerwise.errors import InputError
+from layerwise.generate import network_name, text_of
+from layerwise.plan import Setting
+from layerwise.runs import (
+    CAFFE_LOG,
+    STATE,
+    TAIL,
+    TAIL_DEPLOY,
+    TAIL_LISTING,
+    TAIL_NET,
+    TAIL_SOLVER,
+    Run,
+    Tail,
+    is_scored,
+    is_trained,
+    locked,
+    open_run,
+    write_tail,
+)
+from layerwise.tasks import Task
+
+OnEvent = Callable[[Run, dict[str, Any]], None]
+
+
+def write_nets(folder: Path, run: Run, task: Task, tail: Tail | None) -> None:
+    """Write train_val, deploy and solver prototxt; for a tail also what really runs.
+
+    The solver's paths are relative to the run folder, where Caffe is started, so that a run may be
+    moved and resumed; those of the data are absolute and written anew at every start.
+    """
+    data, classes, depth = Path(run.data), len(task.classes), depth_named(run.init)
+    name = network_name(task, depth)
+    net = alexnet.train_val(name, task.last_layer, classes, depth, {
+        "train": alexnet.DataSource(str(data / f"train-{run.fraction}" / "lmdb"), run.batch_size),
+        "test": alexnet.DataSource(str(data / f"validation-{run.fraction}" / "lmdb"), 50)},
+        run.mean_bgr)
+    deploy = alexnet.deploy(name, task.last_layer, classes)
+    message = solver.solver("train_val.prototxt", run.train_images, run.batch_size,
+                            run.iterations, "state", run.seed)
+    if run.gpu is not None:
+        message.solver_mode, message.device_id = 1, run.gpu
+    texts = {"train_val.prototxt": text_of(net), "deploy.prototxt": text_of(deploy),
+             "solver.prototxt": text_of(message)}
+    if tail:
+        message.net = TAIL_NET
+        message.ClearField("random_seed")     # goes on in the whole network's random stream
+        texts[TAIL_LISTING] = "".join(f"{path}\n" for path in features.files(tail.train))
+        texts[TAIL_NET] = text_of(prefix.cut(net, tail.blob, TAIL_LISTING, run.batch_size))
+        texts[TAIL_DEPLOY] = text_of(prefix.cut(deploy, tail.blob))
+        texts[TAIL_SOLVER] = text_of(message)
+    for file_name, text in texts.items():
+        with atomic_text(folder / file_name) as handle:
+            handle.write(text)
+    if tail:
+        write_tail(folder, tail)
+
+
+def train_run(setting: Setting, run: Run, tail: Tail | None, children: Children,
+              on_event: OnEvent) -> Path:
+    """Train one run, or resume it, or do nothing when it is trained; returns its folder.
+
+    Args:
+        tail: stored activations of the frozen prefix, if any. A run that was begun with or without
+            them goes on as it began.
+    """
+    folder = run.folder(setting.runs)
+    with locked(folder) as lock:
+        open_run(folder, run)
+        _train(setting, run, folder, tail, children, on_event, lock)
+    return folder
+
+
+def evaluate_run(setting: Setting, run: Run, tail: Tail | None, children: Children,
+                 on_event: OnEvent) -> Path:
+    """Score the test set with a run's best snapshot, training it first if need be."""
+    folder = run.folder(setting.runs)
+    with locked(folder) as lock:
+        open_run(folder, run)
+        _train(setting, run, folder, tail, children, on_event, lock)
+        if not is_scored(folder):
+            children.run(["evaluate", str(folder)], setting.blas, folder / CAFFE_LOG,
+                         lambda event: on_event(run, event), folder, lock)
+    with atomic_text(setting.folder / "cases.csv") as handle:
+        handle.write((setting.prepared / "cases.csv").read_text(encoding="utf-8"))
+    return folder
+
+
+def _train(setting: Setting, run: Run, folder: Path, tail: Tail | None, children: Children,
+           on_event: OnEvent, lock: int) -> None:
+    if is_trained(folder):
+        return
+    check_free(folder, 5 * 4 * alexnet.parameters(len(run.classes)))   # old and new state, best
+    if (folder / STATE).exists():
+        if not (folder / TAIL).exists():
+            tail = None
+        elif tail is None:
+            raise InputError(f"{folder}: was begun on stored activations of its frozen layers, "
+                             "which are gone; raise --cache-gb, or delete the run folder")
+    else:
+        (folder / TAIL).unlink(missing_ok=True)
+    write_nets(folder, run, setting.task, tail)
+    arguments = ["train", str(folder)]
+    if depth_named(run.init).fine_tuned:
+        assert setting.source is not None
+        arguments.append(str(setting.source.path.resolve()))
+    children.run(arguments, setting.blas, folder / CAFFE_LOG, lambda event: on_event(run, event),
+                 folder, lock)
+
+
+def check_free(folder: Path, needed_bytes: float) -> None:
+    """InputError when the disk of `folder` has less than `needed_bytes` left."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise InputError(f"{folder}: disk full, {needed_bytes / 1e9:.1f} GB needed but "
+                         f"{free / 1e9:.1f} GB free; free some space or choose another folder")

@@ -1,0 +1,37 @@
+"""Cores and memory that this process may use."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+GIB = 1 << 30
+
+
+def cores() -> int:
+    """Processor cores this process may run on (affinity, as batch systems set it)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_bytes() -> tuple[int, int]:
+    """Memory available without swapping, and memory in all; within a container, its limit."""
+    fields = dict.fromkeys(("MemAvailable", "MemTotal"), 0)
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name in fields:
+                fields[name] = int(value.split()[0]) * 1024
+    except OSError:
+        fields["MemTotal"] = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        fields["MemAvailable"] = fields["MemTotal"]
+    limit, used = _container()
+    return (min(fields["MemAvailable"], max(0, limit - used)), min(fields["MemTotal"], limit))
+
+
+def _container() -> tuple[int, int]:
+    """Memory limit and use of the control group (version 2); no limit is a very large one."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        return (int((group / "memory.max").read_text(encoding="utf-8")),
+                int((group / "memory.current").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return (1 << 62, 0)

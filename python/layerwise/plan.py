@@ -1,0 +1,92 @@
+"""What a command is to run: the settings its runs share, and each run resolved."""
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from layerwise import __version__
+from layerwise.contracts import read_index
+from layerwise.depths import Depth
+from layerwise.errors import InputError
+from layerwise.profiles import Profile
+from layerwise.runs import Run, dataset_folder, read_json
+from layerwise.tasks import Task
+from layerwise.weights import Source
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all runs of one command share."""
+
+    task: Task
+    prepared: Path                 # prepared data folder
+    runs: Path                     # root of all runs
+    profile: Profile               # batch size and length of training
+    source: Source | None          # None when nothing is fine-tuned
+    mean_bgr: tuple[float, ...]    # subtracted from every image, 0..255
+    threads: int
+    gpu: int | None
+    blas: dict[str, str]           # environment variables of the chosen kernel
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all runs on this data set."""
+        return dataset_folder(self.runs, self.task.name, self.prepared.name)
+
+
+def make_run(setting: Setting, depth: Depth, fraction: int, seed: int) -> Run:
+    """The settings of one run, resolved.
+
+    Raises InputError when the prepared data lacks this fraction.
+    """
+    facts = read_json(setting.prepared / "source.json")
+    index = setting.prepared / f"train-{fraction}" / "index.csv"
+    if not index.is_file():
+        raise InputError(f"{index}: no such set; prepared fractions are "
+                         f"{', '.join(_fractions(setting.prepared)) or 'none'}")
+    profile = setting.profile
+    source = setting.source if depth.fine_tuned else None
+    return Run(
+        task=setting.task.name, dataset=setting.prepared.name, init=depth.name, fraction=fraction,
+        seed=seed, classes=setting.task.classes, data=str(setting.prepared),
+        data_sha256=_data_digest(setting.prepared, facts, fraction),
+        train_images=len(read_index(index)),
+        batch_size=profile.batch_size, iterations=profile.iterations,
+        evaluate_every=profile.evaluate_every, patience=profile.patience,
+        mean_bgr=setting.mean_bgr, source_weights=source.name if source else None,
+        source_sha1=source.sha1 if source else None, stand_in_data=facts["stand_in"],
+        stand_in_weights=source.stand_in if source else None, threads=setting.threads,
+        gpu=setting.gpu, environment=_environment(setting.blas))
+
+
+def _data_digest(prepared: Path, facts: dict[str, Any], fraction: int) -> str:
+    """SHA-256 over the contents of all that a run trains, validates and is tested on."""
+    names = (f"train-{fraction}", f"validation-{fraction}", "test")
+    try:
+        contents = [facts["sets"][name]["content_sha256"] for name in names]
+        contents += [facts["sha256"][name] for name in ("cases.csv", "candidates.csv")]
+    except (KeyError, TypeError):
+        raise InputError(f"{prepared / 'source.json'}: says nothing of the sets of {fraction}%; "
+                         "run `layerwise prepare` again") from None
+    return hashlib.sha256("\n".join(contents).encode()).hexdigest()
+
+
+def _fractions(prepared: Path) -> list[str]:
+    return sorted((path.name.split("-")[1] for path in prepared.glob("train-*")), key=int)
+
+
+def _environment(blas: dict[str, str]) -> dict[str, Any]:
+    return {"layerwise": __version__, "git": _git_revision(), "python": platform.python_version(),
+            "machine": platform.machine(), "blas": blas}
+
+
+def _git_revision() -> str | None:
+    try:
+        return subprocess.run(["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
+                              capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -130,6 +130,7 @@ def measure(standin: Path | None, conv_teacher: Path, classifier_teacher: Path, 
                 accuracy = probe_accuracy(fitted[layer][chosen], train_class[chosen],
                                           held_out[layer], test_class, seeds[number])
                 probes.setdefault(name, {}).setdefault(layer, []).append(round(accuracy, 4))
+                tqdm.write(f"{name}, {layer}, seed {seeds[number]}: {accuracy:.4f}")
         return held_out
 
     probes: dict[str, dict[str, list[float]]] = {}
@@ -137,6 +138,8 @@ def measure(standin: Path | None, conv_teacher: Path, classifier_teacher: Path, 
     teacher = read_conv_teacher(conv_teacher)
     teacher_conv = tensors({**teacher, "conv1": to_caffe_input(*teacher["conv1"])})
     of_standin = probe("stand-in", table_i_features(load_standin(standin)), every)
+    true = np.array([IMAGENET_INDEX[name] for name in classes])[test_class]
+    tqdm.write(f"stand-in, top-1 of 1000: {np.mean(of_standin['scores'].argmax(1) == true):.4f}")
     of_teacher = probe("convolution teacher", lambda x: {
         "pool5": forward_teacher(teacher_conv, x)["pool5"].flatten(1)}, every)
     for number in every:
@@ -145,7 +148,6 @@ def measure(standin: Path | None, conv_teacher: Path, classifier_teacher: Path, 
     scores = {"stand-in": of_standin["scores"],
               "classifier teacher": extract(lambda x: {"scores": classifier(x)}, test,
                                             "classifier teacher")["scores"]}
-    true = np.array([IMAGENET_INDEX[name] for name in classes])[test_class]
     return {
         "images_per_class": PER_CLASS, "validation_images": len(test_files), "seeds": list(seeds),
         "probe_accuracy": probes,

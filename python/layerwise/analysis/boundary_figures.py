@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from layerwise.analysis.collect import Run, Study
-from layerwise.analysis.compare import mean_errors_um
+from layerwise.analysis.compare import mean_errors_um, spread_um
 from layerwise.analysis.style import PAGE_INCHES
 from layerwise.analysis.systems import SYSTEMS, TEN_SYSTEMS
 from layerwise.errors import InputError
@@ -83,7 +83,11 @@ def draw_example(run: Run, study: Study) -> Figure:
 
 
 def draw_boxes(study: Study, interface: str) -> Figure:
-    """Fig. 9: Tukey box plots of one interface, mean and SD of the regions above each box."""
+    """Fig. 9: Tukey box plots of one interface, mean and SD of the regions above each box.
+
+    With several training runs a region's error is the mean over them; the SD is that of a single
+    run, averaged over the runs.
+    """
     inits = [init for init in TEN_SYSTEMS if study.of(init)]
     errors = [mean_errors_um(study, init, interface) for init in inits]
     figure = Figure(figsize=(PAGE_INCHES, 3.0))
@@ -93,8 +97,8 @@ def draw_boxes(study: Study, interface: str) -> Figure:
                  capprops={"linewidth": 0.8}, medianprops={"color": "#D55E00", "linewidth": 1.2},
                  flierprops={"marker": "o", "markersize": 2.2, "markeredgewidth": 0.5})
     peak = max(float(values.max()) for values in errors)
-    for place, values in enumerate(errors, start=1):
-        spread = values.std(ddof=1) if values.size > 1 else 0.0
+    for place, (init, values) in enumerate(zip(inits, errors), start=1):
+        spread = spread_um(study, init, interface)
         axes.text(place, float(values.max()) + 0.02 * peak, f"µ = {values.mean():.2f},\n"
                   f"σ = {spread:.2f}", ha="center", va="bottom", fontsize=6.3)
     axes.set_ylim(0, peak * 1.17)
@@ -106,6 +110,8 @@ def draw_boxes(study: Study, interface: str) -> Figure:
     axes.set_title(TITLES[interface])
     axes.grid(True, axis="y")
     figure.subplots_adjust(left=0.07, right=0.995, top=0.92, bottom=0.17)
+    repeated = " · errors averaged over training runs, σ of single runs" \
+        if any(len(study.of(init)) > 1 for init in inits) else ""
     figure.text(0.5, 0.015, f"{study.stand_ins()} · {errors[0].size} test regions of "
-                f"{study.test_groups} subjects", ha="center", fontsize=6)
+                f"{study.test_groups} subjects{repeated}", ha="center", fontsize=6)
     return figure

@@ -17,6 +17,13 @@ from typing import Any
 
 from layerwise.analysis.boundary_error import BoundaryError, read_boundary_errors
 from layerwise.analysis.marks import Marks, froc_marks, roc_marks
+from layerwise.analysis.provenance import (
+    Scored,
+    check_comparable,
+    origin,
+    provenance_line,
+    seal_of,
+)
 from layerwise.analysis.systems import SYSTEMS
 from layerwise.contracts import Case, read_cases, read_scores
 from layerwise.errors import InputError
@@ -30,13 +37,17 @@ CONFIG_KEYS: Mapping[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run; `marks` for curves, `boundary` for boundary tasks (else empty)."""
+    """One finished run; `marks` for curves, `boundary` for boundary tasks (else empty).
+
+    test_set: seal of the candidates scored (see provenance), "" for boundary tasks.
+    """
 
     folder: Path
     init: str
     fraction: int
     seed: int
     config: Mapping[str, Any]
+    test_set: str = ""
     marks: Marks | None = None
     boundary: tuple[BoundaryError, ...] = ()
 
@@ -65,29 +76,30 @@ class Study:
         return [init for init in SYSTEMS if self.of(init, fraction)]
 
     @property
+    def marks(self) -> Marks | None:
+        """Those of any run: all runs have the same test set. None for boundary tasks."""
+        return next((run.marks for run in self.runs if run.marks is not None), None)
+
+    @property
+    def evidence_groups(self) -> int:
+        """Test groups that hold lesions; for boundary tasks all of them."""
+        return self.marks.lesion_groups if self.marks is not None else self.test_groups
+
+    @property
     def test_groups(self) -> int:
         """Number of independent groups (videos, patients, subjects) in the test set."""
         return len({case.group for case in self.cases if case.split == "test"})
 
     def stand_ins(self, runs: Sequence[Run] | None = None) -> str:
-        """One line naming data and source weights of `runs` (all by default)."""
-        return stand_in_line(self.dataset, self.runs if runs is None else runs)
+        """One line naming data and source weights of `runs` (all by default), and differences."""
+        return provenance_line(self.dataset, self._configs(runs))
 
+    def origin(self, runs: Sequence[Run] | None = None) -> tuple[tuple[str, str], ...]:
+        """The same as columns: ("data", name), ("source weights", name)."""
+        return origin(self.dataset, self._configs(runs))
 
-def stand_in_line(dataset: str, runs: Sequence[Run]) -> str:
-    """For example "data: phantom (stand-in) · source weights: distilled (stand-in)"."""
-    data = sorted({str(run.config["stand_in_data"]) for run in runs
-                   if run.config["stand_in_data"]})
-    weights = sorted({str(run.config["stand_in_weights"]) for run in runs
-                      if run.config["stand_in_weights"]})
-    parts = [f"data: {_marked(', '.join(data))}" if data else f"data: {dataset}"]
-    if weights:
-        parts.append(f"source weights: {_marked(', '.join(weights))}")
-    return " · ".join(parts)
-
-
-def _marked(text: str) -> str:
-    return text if "stand-in" in text else f"{text} (stand-in)"
+    def _configs(self, runs: Sequence[Run] | None) -> list[Mapping[str, Any]]:
+        return [run.config for run in (self.runs if runs is None else runs)]
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -127,7 +139,7 @@ def _read_run(folder: Path, task: Task, dataset: str, cases: Sequence[Case]) -> 
         raise InputError(f"{path}: classes {', '.join(classes)}; task {task.name} has "
                          f"{', '.join(task.classes)}")
     build = froc_marks if task.evaluation == "froc" else roc_marks
-    return replace(run, marks=build(scores, cases, str(path)))
+    return replace(run, marks=build(scores, cases, str(path)), test_set=seal_of(scores))
 
 
 def _result_file(task: Task) -> str:
@@ -161,6 +173,8 @@ def _study(folders: Sequence[Path], task: Task, dataset: str) -> Study | None:
             runs[key] = run
     if cases is None:
         return None
+    check_comparable([Scored(str(run.folder), run.fraction, run.test_set,
+                             str(run.config.get("data_sha256") or "")) for run in runs.values()])
     order = {init: i for i, init in enumerate(SYSTEMS)}
     ordered = sorted(runs.values(), key=lambda run: (order[run.init], -run.fraction, run.seed))
     return Study(task, dataset, tuple(cases), tuple(ordered), tuple(missing))
@@ -180,7 +194,8 @@ def collect(results: Sequence[Path]) -> list[Study]:
 
     A folder is a root of `<task>/<dataset>` folders, or one of these itself. Runs of one task and
     data set in several folders are put together when their cases.csv agree. Raises InputError for
-    a folder that does not exist, when nothing is found at all, and for every invalid file.
+    a folder that does not exist, when nothing is found at all, for every invalid file, and for runs
+    that were not tested on the same candidates or, at one fraction, not trained on the same data.
     """
     folders: dict[tuple[str, str], list[Path]] = {}
     for root in results:

@@ -2,8 +2,10 @@
 
 The paper calls two curves different at an operating point when their 95% error bars do not overlap.
 That ignores that both systems saw the same test set, and how many pairs are compared. Beside it
-stands the paired bootstrap: the same groups are drawn for both systems, the difference is taken in
-every draw, and p values are adjusted by Holm over all pairs and points of a table.
+stands the paired bootstrap: the same groups are drawn for both systems and, of each, its training
+runs; the difference is taken in every draw, corrected for the number of groups (see bootstrap.py),
+and p values are adjusted by Holm over all pairs at the points of the paper's table. Points that the
+paper's table lacks are a family of their own.
 """
 from __future__ import annotations
 
@@ -13,15 +15,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import ttest_rel, wilcoxon
 
-from layerwise.analysis.bootstrap import group_weights, resampled_sensitivity
+from layerwise.analysis.bootstrap import (
+    expanded_p,
+    group_weights,
+    percentile_interval,
+    resampled_sensitivity,
+    seed_weights,
+)
 from layerwise.analysis.boundary_error import INTERFACES, errors_um
 from layerwise.analysis.collect import Study
 from layerwise.analysis.froc import froc
 from layerwise.analysis.intervals import Interval
 from layerwise.analysis.operating import BOOTSTRAP_SEED, Table
-from layerwise.analysis.systems import TEN_SYSTEMS, pairs
+from layerwise.analysis.systems import SYSTEMS, TEN_SYSTEMS, pairs
 
-# Holm over 225 comparisons needs p values well below 0.0002.
 RESAMPLES = 20_000
 
 
@@ -58,7 +65,11 @@ class PairedPoint:
 
 @dataclass(frozen=True)
 class PairedError:
-    """Boundary errors of two systems on the same regions; difference = mean of row - column."""
+    """Boundary errors of two systems on the same regions; difference = mean of row - column.
+
+    p_t, p_wilcoxon: over regions as if independent (Table S4); p_subject: t-test on the subjects'
+    means, p_holm the same after Holm over all pairs of the interface.
+    """
 
     row: str
     column: str
@@ -66,6 +77,8 @@ class PairedError:
     difference_um: float
     p_t: float
     p_wilcoxon: float
+    p_subject: float
+    p_holm: float
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -78,40 +91,44 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def two_sided_p(differences: np.ndarray) -> float:
-    """Bootstrap p value of "no difference" from resampled differences (resamples,)."""
-    finite = differences[np.isfinite(differences)]
-    tail = min(int(np.sum(finite <= 0)), int(np.sum(finite >= 0)))
-    return float(min(1.0, 2.0 * (tail + 1) / (finite.size + 1)))
-
-
 @dataclass(frozen=True)
 class Resampled:
     """Every system's sensitivity in the same resamples of the test groups.
 
-    `draws[key]`: float64 (resamples, points), the mean over the seeds; `estimates[key]`: (points,).
-    Empty with fewer than two test groups: then nothing can be said about other patients.
+    `draws[key]`: float64 (resamples, points), the mean over the training runs drawn;
+    `estimates[key]`: (points,), the mean over all of them; `seeds[key]`: their number. groups: test
+    groups with lesions. Empty with fewer than two: nothing can be said about other patients.
     """
 
     points: tuple[float, ...]
+    groups: int
     estimates: Mapping[tuple[str, int], np.ndarray]
     draws: Mapping[tuple[str, int], np.ndarray]
+    seeds: Mapping[tuple[str, int], int]
+
+
+def runs_drawn(key: tuple[str, int], seeds: int, resamples: int) -> np.ndarray:
+    """`seed_weights` of one system and fraction: independent of those of the others."""
+    return seed_weights(seeds, resamples, [BOOTSTRAP_SEED, list(SYSTEMS).index(key[0]), key[1]])
 
 
 def resample(study: Study, points: Sequence[float], resamples: int = RESAMPLES) -> Resampled:
     """Draw the test groups once and evaluate all systems and fractions of the study on them."""
-    estimates: dict[tuple[str, int], np.ndarray] = {}
-    draws: dict[tuple[str, int], np.ndarray] = {}
-    if study.test_groups < 2:
-        return Resampled(tuple(points), estimates, draws)
+    found = Resampled(tuple(points), study.evidence_groups, {}, {}, {})
+    if found.groups < 2:
+        return found
     weights = group_weights(study.test_groups, resamples, BOOTSTRAP_SEED)
+    estimates, draws, seeds = {}, {}, {}
     for key in dict.fromkeys((run.init, run.fraction) for run in study.runs):
         marks = [run.marks for run in study.of(*key) if run.marks is not None]
         curves = [froc(one) for one in marks]
         estimates[key] = np.mean([[curve.sensitivity_at(point) for point in points]
                                   for curve in curves], axis=0)
-        draws[key] = np.mean([resampled_sensitivity(one, weights, points) for one in marks], axis=0)
-    return Resampled(tuple(points), estimates, draws)
+        shares, seeds[key] = runs_drawn(key, len(marks), resamples), len(marks)
+        draws[key] = np.zeros((resamples, len(points)))
+        for share, one in zip(shares.T, marks):
+            draws[key] += share[:, None] * resampled_sensitivity(one, weights, points)
+    return replace(found, estimates=estimates, draws=draws, seeds=seeds)
 
 
 def compare_curves(study: Study, table: Table, resampled: Resampled,
@@ -126,15 +143,18 @@ def compare_curves(study: Study, table: Table, resampled: Resampled,
     for row, column in pairs(inits):
         for i, point in enumerate(resampled.points):
             difference = resampled.draws[row, 100][:, i] - resampled.draws[column, 100][:, i]
-            low, high = np.nanquantile(difference, [0.025, 0.975])
-            p = two_sided_p(difference)
+            low, high = percentile_interval(difference, resampled.groups)
             found.append(PairedPoint(
                 row, column, point, table[row, 100].mean(method, point),
                 table[column, 100].mean(method, point),
                 float(resampled.estimates[row, 100][i] - resampled.estimates[column, 100][i]),
-                float(low), float(high), p, p))
-    return [replace(pair, p_holm=value)
-            for pair, value in zip(found, holm([pair.p for pair in found]))]
+                low, high, expanded_p(difference, resampled.groups), 1.0))
+    for family in (True, False):
+        members = [i for i, pair in enumerate(found)
+                   if (pair.point in study.task.operating_points) == family]
+        for i, value in zip(members, holm([found[i].p for i in members])):
+            found[i] = replace(found[i], p_holm=value)
+    return found
 
 
 def mean_errors_um(study: Study, init: str, interface: str) -> np.ndarray:
@@ -143,17 +163,44 @@ def mean_errors_um(study: Study, init: str, interface: str) -> np.ndarray:
     return np.asarray(np.mean(errors, axis=0))
 
 
+def spread_um(study: Study, init: str, interface: str) -> float:
+    """Standard deviation over regions, the mean of those of the single runs; 0 for one region.
+
+    That of errors averaged over runs would be smaller than any run's.
+    """
+    spreads = [errors_um(run.boundary, interface).std(ddof=1) for run in study.of(init)
+               if len(run.boundary) > len(INTERFACES)]
+    return float(np.mean(spreads)) if spreads else 0.0
+
+
+def region_groups(study: Study) -> np.ndarray:
+    """Index of the subject of every test region, in the order of the case names, int64."""
+    groups = {case.case: case.group for case in study.cases if case.split == "test"}
+    return np.unique([groups[name] for name in sorted(groups)], return_inverse=True)[1]
+
+
+def _t_test(differences: np.ndarray) -> float:
+    """p of a paired t-test; 1 when nothing differs or fewer than two differences are there."""
+    if differences.size < 2 or np.all(differences == 0):
+        return 1.0
+    return float(ttest_rel(differences, np.zeros_like(differences)).pvalue)
+
+
 def compare_errors(study: Study) -> list[PairedError]:
-    """Paired t-test (Table S4) and Wilcoxon's signed-rank test over regions, for all pairs."""
+    """All pairs: t-test (Table S4) and Wilcoxon's over regions, t-test over subjects' means."""
     inits = [init for init in TEN_SYSTEMS if study.of(init)]
-    found = []
+    groups = region_groups(study)
+    found: list[PairedError] = []
     for interface in INTERFACES:
         errors = {init: mean_errors_um(study, init, interface) for init in inits}
+        one: list[PairedError] = []
         for row, column in pairs(inits):
             difference = errors[row] - errors[column]
             same = bool(np.all(difference == 0)) or difference.size < 2
-            found.append(PairedError(
-                row, column, interface, float(difference.mean()),
-                1.0 if same else float(ttest_rel(errors[row], errors[column]).pvalue),
-                1.0 if same else float(wilcoxon(errors[row], errors[column]).pvalue)))
+            subjects = np.bincount(groups, weights=difference) / np.bincount(groups)
+            one.append(PairedError(
+                row, column, interface, float(difference.mean()), _t_test(difference),
+                1.0 if same else float(wilcoxon(difference).pvalue), _t_test(subjects), 1.0))
+        adjusted = holm([pair.p_subject for pair in one])
+        found += [replace(pair, p_holm=value) for pair, value in zip(one, adjusted)]
     return found

@@ -10,6 +10,7 @@ import numpy as np
 from layerwise.contracts import LOG_COLUMNS, read_table
 from layerwise.errors import InputError
 
+CONVERGED = 0.95   # share of the rise in AUC at which a run counts as converged
 
 @dataclass(frozen=True)
 class Log:
@@ -26,12 +27,28 @@ class Log:
 
 @dataclass(frozen=True)
 class Band:
-    """Mean, lowest and highest AUC over seeds at the iterations any of them was validated at."""
+    """AUC over seeds at the iterations any of them was validated at.
+
+    mean, low and high are NaN unless every seed has a number there: a mean that some seeds have
+    dropped out of would rise where they fail. `broken`: whether a seed's validation gave NaN.
+    """
 
     iterations: np.ndarray
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    broken: np.ndarray
+
+
+@dataclass(frozen=True)
+class Reached:
+    """When a run reached a goal: after `after` iterations and by `by`, the validation that saw it.
+
+    A run that never did: `after` is its last validation and `by` infinite.
+    """
+
+    after: float
+    by: float
 
 
 def read_log(path: Path) -> Log:
@@ -61,26 +78,47 @@ def read_log(path: Path) -> Log:
 
 
 def band(logs: Sequence[Log]) -> Band:
-    """Mean and range over seeds; NaN only where no seed has a number."""
+    """Mean and range over seeds, where all of them have a number."""
     iterations = np.unique(np.concatenate([log.iterations for log in logs]))
     values = np.full((len(logs), iterations.size), np.nan)
+    broken = np.zeros(iterations.size, dtype=bool)
     for row, log in zip(values, logs):
-        row[np.searchsorted(iterations, log.iterations)] = log.auc
-    known = np.isfinite(values)
-    count = known.sum(axis=0)
-    total = np.where(known, values, 0.0).sum(axis=0)
-    return Band(iterations, np.where(count > 0, total / np.maximum(count, 1), np.nan),
-                np.where(count > 0, np.where(known, values, np.inf).min(axis=0), np.nan),
-                np.where(count > 0, np.where(known, values, -np.inf).max(axis=0), np.nan))
+        place = np.searchsorted(iterations, log.iterations)
+        row[place] = log.auc
+        broken[place] |= ~np.isfinite(log.auc)
+    return Band(iterations, values.mean(axis=0), values.min(axis=0), values.max(axis=0), broken)
 
 
-def iterations_to_converge(log: Log, share: float = 0.95) -> int | None:
-    """First iteration at which `share` of the way from 0.5 to the run's best AUC was reached.
+def common_goal(logs: Sequence[Log], share: float = CONVERGED) -> float | None:
+    """0.5 + `share` of the rise above 0.5 to the best AUC that any of the trained runs reached.
 
-    None when no validation gave a number above 0.5: such a run has not learnt.
+    None when no validation after iteration 0 gave a number above 0.5: none has learnt.
     """
-    finite = np.isfinite(log.auc)
-    if not finite.any() or log.auc[finite].max() <= 0.5:
-        return None
-    goal = 0.5 + share * (log.auc[finite].max() - 0.5)
-    return int(log.iterations[finite][np.argmax(log.auc[finite] >= goal)])
+    values = np.concatenate([log.auc[(log.iterations > 0) & np.isfinite(log.auc)] for log in logs])
+    best = float(values.max(initial=0.0))
+    return 0.5 + share * (best - 0.5) if best > 0.5 else None
+
+
+def reached(log: Log, goal: float) -> Reached:
+    """When the run's validation AUC was first at `goal`; iteration 0, not trained, never counts."""
+    trained = log.iterations > 0
+    iterations, auc = log.iterations[trained], log.auc[trained]
+    there = np.flatnonzero(np.isfinite(auc) & (auc >= goal))
+    if not there.size:
+        return Reached(float(iterations[-1]) if iterations.size else 0.0, np.inf)
+    first = int(there[0])
+    return Reached(float(iterations[first - 1]) if first else 0.0, float(iterations[first]))
+
+
+def log2_ratio(later: Reached, sooner: Reached) -> tuple[float, float, float]:
+    """log2 of `later`'s iterations over `sooner`'s: estimate, and the bounds the validations leave.
+
+    Both know the moment only to a validation step; a run that never got there bounds the ratio on
+    one side. The estimate takes the validation that saw it, or the last one.
+    """
+    def log2(value: float) -> float:
+        return float(np.log2(value)) if value > 0 else -np.inf
+
+    seen = [one.by if np.isfinite(one.by) else max(one.after, 1.0) for one in (later, sooner)]
+    return (log2(seen[0]) - log2(seen[1]), log2(later.after) - log2(sooner.by),
+            log2(later.by) - log2(sooner.after))

@@ -26,7 +26,7 @@ def logged(study: Study, init: str) -> list[Run]:
 
 
 def draw_convergence(study: Study) -> Figure:
-    """Mean over seeds, range shaded; a validation that gave NaN in every seed is a cross at 0."""
+    """Mean over seeds, range shaded, each seed thin; where any seed gave NaN, a cross at 0."""
     runs = {init: logged(study, init) for init in FIG10}
     shown = [run for group in runs.values() for run in group]
     figure = Figure(figsize=(COLUMN_INCHES, 3.2))
@@ -36,18 +36,23 @@ def draw_convergence(study: Study) -> Figure:
         if not group:
             continue
         system = SYSTEMS[init]
-        curve = band([read_log(run.log) for run in group])
-        seen = curve.iterations > 0            # a log axis has no place for iteration 0
-        iterations, mean = curve.iterations[seen], curve.mean[seen]
-        axes.plot(iterations, mean, color=system.colour, linestyle=system.line,
+        logs = [read_log(run.log) for run in group]
+        curve = band(logs)
+        whole = (curve.iterations > 0) & (np.isfinite(curve.mean) | curve.broken)  # log: no 0
+        iterations = curve.iterations[whole]
+        axes.plot(iterations, curve.mean[whole], color=system.colour, linestyle=system.line,
                   marker=system.marker, markevery=(place, max(4, iterations.size // 6)),
                   markersize=3.5, label=FIG10[init])
         if len(group) > 1:
-            axes.fill_between(iterations, curve.low[seen], curve.high[seen], color=system.colour,
-                              alpha=0.2, linewidth=0)
-        nan = ~np.isfinite(mean)
-        broken = broken or bool(nan.any())
-        axes.plot(iterations[nan], np.zeros(int(nan.sum())), linestyle="none", marker="x",
+            axes.fill_between(iterations, curve.low[whole], curve.high[whole],
+                              color=system.colour, alpha=0.2, linewidth=0)
+        for log in logs if len(group) > 1 else ():
+            seen = log.iterations > 0
+            axes.plot(log.iterations[seen], log.auc[seen], color=system.colour, linewidth=0.4,
+                      alpha=0.6)
+        crosses = curve.iterations[curve.broken & (curve.iterations > 0)]
+        broken = broken or crosses.size > 0
+        axes.plot(crosses, np.zeros(crosses.size), linestyle="none", marker="x",
                   color=system.colour, clip_on=False, zorder=5)
     axes.set_xscale("log")
     axes.set_ylim(0, 1)
@@ -58,8 +63,9 @@ def draw_convergence(study: Study) -> Figure:
     axes.legend(loc="lower right", handlelength=3.0, framealpha=0.85)
     figure.subplots_adjust(left=0.13, right=0.97, top=0.92, bottom=0.22)
     seeds = max(len(group) for group in runs.values())
-    extra = f" · mean and range of {seeds} seeds" if seeds > 1 else ""
-    extra += " · ×: no AUC (NaN)" if broken else ""
+    extra = f" · mean and range of {seeds} seeds where all have an AUC, each seed thin" \
+        if seeds > 1 else ""
+    extra += " · ×: a validation gave no AUC (NaN)" if broken else ""
     caption = textwrap.fill(f"{study.stand_ins(shown)}{extra}", 80)
     figure.text(0.5, 0.015, caption, ha="center", va="bottom", fontsize=5.5, linespacing=1.1)
     return figure
@@ -67,6 +73,7 @@ def draw_convergence(study: Study) -> Figure:
 
 def draw_training(study: Study) -> Figure:
     """Validation AUC and training loss of every run with a log at 100% of the data."""
+    shown = [run for init in study.inits() for run in logged(study, init)]
     figure = Figure(figsize=(PAGE_INCHES, 3.1))
     left, right = figure.subplots(1, 2)
     for init in study.inits():
@@ -84,6 +91,8 @@ def draw_training(study: Study) -> Figure:
         axes.set_xlabel("#mini−batches")
         axes.grid(True)
     figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncol=6, frameon=False,
-                  handlelength=2.6)
-    figure.subplots_adjust(left=0.075, right=0.99, top=0.97, bottom=0.29, wspace=0.2)
+                  handlelength=2.6, bbox_to_anchor=(0.5, 0.045))
+    figure.subplots_adjust(left=0.075, right=0.99, top=0.97, bottom=0.33, wspace=0.2)
+    figure.text(0.5, 0.01, textwrap.fill(study.stand_ins(shown), 160), ha="center", va="bottom",
+                fontsize=5.5, linespacing=1.1)
     return figure

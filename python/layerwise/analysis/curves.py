@@ -1,7 +1,6 @@
 """Figures 2, 4 and 6: FROC and ROC curves in the manner of the paper, one row of data each."""
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +12,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from layerwise.analysis.collect import Run, Study
-from layerwise.analysis.froc import Froc
-from layerwise.analysis.operating import Table
-from layerwise.analysis.roc import curve_of
+from layerwise.analysis.curve_caption import curve_caption
+from layerwise.analysis.froc import Froc, froc
+from layerwise.analysis.operating import Table, points_of
 from layerwise.analysis.style import COLUMN_INCHES, PAGE_INCHES
 from layerwise.analysis.systems import SYSTEMS
 
-METHOD_NAMES = {"idca": "candidate-analysis model", "bootstrap": "group bootstrap",
-                "wilson": "Wilson interval"}
 _FRACTION_LINES = {100: "-", 50: (0, (5, 1.5)), 25: (0, (1, 1.2))}
 _FRACTION_MARKERS = {100: 0, 50: 1, 25: 2}
 _PAIR_MARKERS = {"conv1": ("o", "s", "D"), "scratch-gaussian": ("^", "v", "X")}
@@ -127,7 +124,7 @@ def _draw_curve(axes: Axes, spec: CurveFigure, runs: Sequence[Run], table: Table
     """
     init, fraction = runs[0].init, runs[0].fraction
     style = _curve_style(spec, init, fraction)
-    curves = [curve_of(run.marks) for run in runs if run.marks is not None]
+    curves = [froc(run.marks) for run in runs if run.marks is not None]
     start, stop = spec.x_limits
     for curve in curves if len(curves) > 1 else ():
         axes.step(np.append(np.maximum(curve.fp_per_case, start * 1e-3), stop * 10),
@@ -156,34 +153,6 @@ def _draw_curve(axes: Axes, spec: CurveFigure, runs: Sequence[Run], table: Table
     return bottom, top
 
 
-def _fallback_note(spec: CurveFigure, table: Table, method: str) -> str:
-    """A line for the figure when some bars are not by the method asked for, else ""."""
-    start, stop = spec.x_limits
-    replaced: dict[str, list[str]] = {}
-    for key in dict.fromkeys(spec.systems()):
-        for point in table[key].points if key in table else ():
-            used = table[key].mean(method, point).method
-            if start <= point <= stop and used != method:
-                name = "+".join(METHOD_NAMES[part] for part in used.split("+"))
-                short = f"{SYSTEMS[key[0]].short} at {point:g}"
-                replaced.setdefault(name, []).append(short)
-    return "; ".join(f"{name} instead, the model being degenerate: {', '.join(where)}"
-                     for name, where in replaced.items())
-
-
-def _caption(spec: CurveFigure, study: Study, table: Table, method: str) -> list[str]:
-    """Lines under the figure: stand-ins, the error bars' method, how seeds are shown."""
-    runs_of = {key: study.of(*key) for key in spec.systems()}
-    bars = f"bars: 95%, {METHOD_NAMES[method]}, shifted sideways"
-    if max(len(runs) for runs in runs_of.values()) > 1:
-        bars += "; mean of seeds, each thin"
-    note = _fallback_note(spec, table, method)
-    shown = [run for runs in runs_of.values() for run in runs]
-    lines = textwrap.wrap(study.stand_ins(shown), 80 * spec.columns) \
-        + textwrap.wrap(f"{bars}; {note}" if note else bars, 80 * spec.columns)
-    return lines
-
-
 def _set_axes(axes: Axes, spec: CurveFigure, bottom: float, top: float) -> None:
     low, high = spec.y_limits    # the paper's, unless operating points lie outside
     axes.set_ylim(low if bottom >= low else np.floor(bottom * 10) / 10,
@@ -206,7 +175,15 @@ def draw_curves(spec: CurveFigure, study: Study, table: Table, method: str = "id
     they do not hide one another. The caption line names stand-ins and the bars' method.
     """
     present = [[key for key in panel if study.of(*key)] for panel in spec.panels]
-    caption = _caption(spec, study, table, method)
+    keys = spec.systems()
+    bars = [(f"{SYSTEMS[init].short} at {point:g}", table[init, fraction].mean(method, point))
+            for init, fraction in dict.fromkeys(keys) if (init, fraction) in table
+            for point in table[init, fraction].points
+            if spec.x_limits[0] <= point <= spec.x_limits[1]]
+    caption = curve_caption(study, [run for key in keys for run in study.of(*key)],
+                            [point for point in points_of(study.task)
+                             if spec.x_limits[0] <= point <= spec.x_limits[1]],
+                            bars, method, 80 * spec.columns)
     entries = list(dict.fromkeys((init, fraction if spec.fractions_in_legend else 100)
                                  for panel in present for init, fraction in panel))
     single = len(spec.panels) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 from scipy.stats import rankdata
 
 
@@ -32,21 +32,16 @@ def auc_covariance(negatives: np.ndarray, positives: np.ndarray) -> tuple[np.nda
 
 
 def auc_interval(negatives: np.ndarray, positives: np.ndarray,
-                 level: float = 0.95) -> tuple[float, float, float]:
-    """AUC and its DeLong interval, cut to 0..1, of one system: scores (F,) and (T,)."""
-    auc, covariance = auc_covariance(negatives[None], positives[None])
-    half = float(ndtri((1 + level) / 2)) * math.sqrt(covariance[0, 0])
-    return float(auc[0]), max(0.0, float(auc[0]) - half), min(1.0, float(auc[0]) + half)
+                 level: float = 0.95) -> tuple[float, float] | None:
+    """DeLong's interval, cut to 0..1, of one system's AUC: scores (F,) and (T,).
 
-
-def auc_difference(negatives: np.ndarray, positives: np.ndarray) -> tuple[float, float]:
-    """Difference of two AUCs on the same marks and its two-sided p (paired DeLong test).
-
-    negatives: (2, F), positives: (2, T). Identical systems give p = 1.
+    None with fewer than two marks of a class, and where the variance is zero (perfect separation):
+    an interval without width would claim certainty.
     """
-    auc, covariance = auc_covariance(negatives, positives)
-    difference = float(auc[0] - auc[1])
-    variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
-    if variance <= 1e-15:
-        return difference, 1.0 if abs(difference) < 1e-12 else 0.0
-    return difference, float(2 * ndtr(-abs(difference) / math.sqrt(variance)))
+    if min(negatives.size, positives.size) < 2:
+        return None
+    area, covariance = auc_covariance(negatives[None], positives[None])
+    if covariance[0, 0] <= 1e-15:
+        return None
+    half = float(ndtri((1 + level) / 2)) * math.sqrt(covariance[0, 0])
+    return max(0.0, float(area[0]) - half), min(1.0, float(area[0]) + half)

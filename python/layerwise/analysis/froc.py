@@ -7,13 +7,11 @@ threshold is kept, so that the curve ends at everything the generator found.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from layerwise.analysis.marks import Marks, froc_marks
-from layerwise.contracts import Case, Score
+from layerwise.analysis.marks import Marks
 from layerwise.errors import InputError
 
 
@@ -68,8 +66,3 @@ def froc(marks: Marks) -> Froc:
                 fp_per_case=np.append(0.0, (last + 1 - detected) / marks.cases),
                 sensitivity=np.append(0.0, detected / marks.lesions),
                 cases=marks.cases, lesions=marks.lesions)
-
-
-def from_scores(scores: Sequence[Score], cases: Sequence[Case]) -> Froc:
-    """FROC curve of the rows of a scores.csv and its cases.csv (InputError as in `froc_marks`)."""
-    return froc(froc_marks(scores, cases))

@@ -10,11 +10,13 @@ the lesions is detected. Then the sensitivity at x false positives per case is
 
 and an ROC is the case lam = nu = 1. a and b are fitted by maximum likelihood to scores binned into
 at most 20 ordered categories, by Fisher scoring with the analytic gradient. The paper prints no
-formula for the error bars; here they follow from the delta method, the candidate fit, nu and lam
-taken as independent, nu binomial, lam * cases Poisson:
+formula for the error bars. Here the candidate fit, nu and lam are taken as independent, nu
+binomial, lam * cases Poisson. The delta method on t,
 
-    Var S = nu^2 phi(t)^2 [Var a + q^2 Var b + 2 q Cov(a, b)] + Phi(t)^2 nu (1 - nu) / lesions
-            + (nu phi(t) b x / (lam^2 phi(q)))^2 lam / cases.
+    Var t = Var a + q^2 Var b + 2 q Cov(a, b) + (b x / (lam^2 phi(q)))^2 lam / cases,
+
+gives Phi(t +- z sqrt(Var t)); nu has Wilson's interval; both join into that of the product (see
+`proportion`). A symmetric bar on S would claim certainty wherever t is extreme or nu is 1.
 """
 from __future__ import annotations
 
@@ -23,8 +25,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr, ndtri
+from scipy.stats import chi2
 
 from layerwise.analysis.marks import Marks
+from layerwise.analysis.proportion import product_interval, wilson
 from layerwise.errors import LayerwiseError
 
 MAX_BINS = 20
@@ -39,13 +43,18 @@ class DegenerateFit(LayerwiseError):
 
 @dataclass(frozen=True)
 class Binormal:
-    """Fitted curve TPF = Phi(a + b Phi^-1(FPF)); `covariance` is that of (a, b), shape (2, 2)."""
+    """Fitted curve TPF = Phi(a + b Phi^-1(FPF)); `covariance` is that of (a, b), shape (2, 2).
+
+    misfit_p: of Pearson's chi-squared over the bins, bins - 3 degrees of freedom; small where the
+    scores are not binormal, 1 with too few bins to tell.
+    """
 
     a: float
     b: float
     covariance: np.ndarray
     log_likelihood: float
     bins: int
+    misfit_p: float = 1.0
 
 
 def bin_scores(negatives: np.ndarray, positives: np.ndarray) -> np.ndarray:
@@ -134,6 +143,14 @@ def _check_counts(counts: np.ndarray) -> None:
         raise DegenerateFit("fewer than two operating points with different rates in both classes")
 
 
+def _misfit_p(theta: np.ndarray, counts: np.ndarray) -> float:
+    freedom = counts.shape[1] - 3
+    if freedom < 1:
+        return 1.0
+    expected = _bins_and_slopes(theta)[0] * counts.sum(axis=1, keepdims=True)
+    return float(chi2.sf(np.sum((counts - expected) ** 2 / np.maximum(expected, 1e-300)), freedom))
+
+
 def fit_binormal(negatives: np.ndarray, positives: np.ndarray) -> Binormal:
     """Ordinal maximum likelihood fit of the binormal curve to two samples of scores.
 
@@ -178,27 +195,41 @@ def fit_binormal(negatives: np.ndarray, positives: np.ndarray) -> Binormal:
     if np.linalg.cond(information) > 1e12:
         raise DegenerateFit("the information matrix is singular")
     covariance = np.linalg.inv(information)[:2, :2] * np.outer([1.0, b], [1.0, b])
-    return Binormal(a, b, covariance, value, counts.shape[1])
+    return Binormal(a, b, covariance, value, counts.shape[1], _misfit_p(theta, counts))
 
 
-def sensitivity_and_error(marks: Marks, fit: Binormal, fp: float) -> tuple[float, float]:
-    """Fitted sensitivity at `fp` false positives per case (or FPF) and its standard error.
+def probit_and_error(marks: Marks, fit: Binormal, fp: float) -> tuple[float, float]:
+    """t at `fp` false positives per case (or FPF) and its standard error by the delta method.
 
     Raises DegenerateFit at a rate of zero or one that the candidates do not reach.
     """
     froc = marks.kind == "froc"
     lam = marks.negatives.size / marks.cases if froc else 1.0
-    nu = marks.positives.size / marks.lesions if froc else 1.0
     if not 0 < fp < lam:
         raise DegenerateFit(f"operating point {fp:g} lies outside 0..{lam:.4g}, "
                             "what the candidates reach")
     q = float(ndtri(fp / lam))
-    t = fit.a + fit.b * q
-    phi_t, phi_q = math.exp(-t * t / 2) / math.sqrt(2 * math.pi), \
-        math.exp(-q * q / 2) / math.sqrt(2 * math.pi)
     direction = np.array([1.0, q])
-    variance = (nu * phi_t) ** 2 * float(direction @ fit.covariance @ direction)
+    variance = float(direction @ fit.covariance @ direction)
     if froc:
-        variance += float(ndtr(t)) ** 2 * nu * (1 - nu) / marks.lesions
-        variance += (nu * phi_t * fit.b * fp / (lam ** 2 * phi_q)) ** 2 * lam / marks.cases
-    return nu * float(ndtr(t)), math.sqrt(variance)
+        density = math.exp(-q * q / 2) / math.sqrt(2 * math.pi)
+        variance += (fit.b * fp / (lam ** 2 * density)) ** 2 * lam / marks.cases
+    return fit.a + fit.b * q, math.sqrt(variance)
+
+
+def modelled_sensitivity(marks: Marks, fit: Binormal, fp: float,
+                         level: float = 0.95) -> tuple[float, float, float]:
+    """Fitted sensitivity at `fp` false positives per case (or FPF) with its interval.
+
+    Raises DegenerateFit as `probit_and_error` does, and where the model says zero.
+    """
+    t, error = probit_and_error(marks, fit, fp)
+    z = float(ndtri((1 + level) / 2))
+    share, low, high = (float(ndtr(value)) for value in (t, t - z * error, t + z * error))
+    if marks.kind != "froc":
+        return share, low, high
+    if share == 0.0:
+        raise DegenerateFit(f"the model's sensitivity at {fp:g} is zero")
+    nu = marks.positives.size / marks.lesions
+    nu_low, nu_high = wilson(marks.positives.size, marks.lesions, level)
+    return nu * share, *product_interval((share, low, high), (nu, nu_low, nu_high))

@@ -15,6 +15,9 @@ import numpy as np
 
 from layerwise.contracts import Case, Score
 from layerwise.errors import InputError
+from layerwise.ranking import lesion_log_odds
+
+MIN_FALSE_POSITIVES = 5   # with fewer allowed, a few marks decide where the threshold lies
 
 
 @dataclass(frozen=True)
@@ -46,18 +49,27 @@ class Marks:
         """Denominator of the sensitivity: lesions (froc) or positives (roc)."""
         return int(self.positive_units.sum())
 
+    @property
+    def lesion_groups(self) -> int:
+        """Number of groups that hold a lesion (positive): the independent pieces of evidence."""
+        return int(np.count_nonzero(self.positive_units))
+
+
+def resolved(point: float, marks: Marks) -> bool:
+    """Whether the test set tells rates near `point` apart: it allows MIN_FALSE_POSITIVES there.
+
+    With 233 frames, 0.001 false positives per frame would mean none at all.
+    """
+    return point * marks.cases >= MIN_FALSE_POSITIVES * (1 - 1e-12)
+
 
 def positive_scores(scores: Sequence[Score]) -> np.ndarray:
-    """Probability of "not background" of every row, float64 (n,): the sum over classes 1...
-
-    Merging the lesion classes is what the paper does for the AUC of the three-class task.
-    """
+    """Log-odds of "not background" of every row, float64 (n,); see `ranking.lesion_log_odds`."""
     if len({len(row.probabilities) for row in scores}) > 1:
         raise InputError("scores: rows differ in their number of classes")
     if not scores:
         return np.zeros(0)
-    lesion_classes = np.array([row.probabilities[1:] for row in scores], dtype=np.float64)
-    return np.asarray(lesion_classes.sum(axis=1))
+    return lesion_log_odds(np.array([row.probabilities for row in scores]))
 
 
 def _test_cases(cases: Sequence[Case], name: str) -> dict[str, Case]:
@@ -77,13 +89,12 @@ def _check_rows(scores: Sequence[Score], test: dict[str, Case], name: str) -> No
             raise InputError(f"{name}: case {row.case} has group {row.group}, "
                              f"cases.csv says {case.group}")
 
-
-
 def froc_marks(scores: Sequence[Score], cases: Sequence[Case], name: str = "scores.csv") -> Marks:
     """Marks of an FROC analysis; cases without any candidate and missed lesions count.
 
     Lesion ids are told apart per case. Raises InputError (naming `name`) for a row outside the test
-    split, and when a case has more distinct lesions hit than cases.csv grants it.
+    split, for a label that contradicts the lesion, and when a case has more distinct lesions hit
+    than cases.csv grants it.
     """
     test = _test_cases(cases, name)
     _check_rows(scores, test, name)
@@ -93,6 +104,9 @@ def froc_marks(scores: Sequence[Score], cases: Sequence[Case], name: str = "scor
     false: list[float] = []
     false_groups: list[int] = []
     for row, value in zip(scores, positive_scores(scores).tolist()):
+        if (row.label != 0) != bool(row.lesion):
+            raise InputError(f"{name}: candidate {row.candidate} has label {row.label} and lesion "
+                             f"{row.lesion!r}; one contradicts the other")
         if row.lesion:
             key = (row.case, row.lesion)
             if value > best.get(key, -np.inf):
@@ -121,10 +135,14 @@ def froc_marks(scores: Sequence[Score], cases: Sequence[Case], name: str = "scor
 def roc_marks(scores: Sequence[Score], cases: Sequence[Case], name: str = "scores.csv") -> Marks:
     """Marks of an ROC analysis of the rows as they are; label 0 is the negative class.
 
-    Raises InputError (naming `name`) for a row outside the test split.
+    Raises InputError (naming `name`) for a row outside the test split or a test case without one.
     """
     test = _test_cases(cases, name)
     _check_rows(scores, test, name)
+    absent = sorted(set(test) - {row.case for row in scores})
+    if absent:
+        raise InputError(f"{name}: test case {absent[0]} has no score ({len(absent)} such cases); "
+                         "score the whole test set again")
     names = tuple(sorted({case.group for case in test.values()}))
     index = {group: i for i, group in enumerate(names)}
     values = positive_scores(scores)

@@ -11,7 +11,7 @@ from layerwise.analysis.collect import Run, Study
 from layerwise.analysis.intervals import METHODS, Interval, intervals_or_fallback, mean_interval
 from layerwise.tasks import Task
 
-EXTRA_POINTS = {"polyp": (0.1, 1.0)}  # beside the paper's: where few frames can still tell
+EXTRA_POINTS = {"polyp": (0.1, 1.0)}  # beside the paper's table: where few frames can still tell
 BOOTSTRAP_SEED = 2016
 
 

@@ -3,29 +3,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from layerwise.analysis.bootstrap import FEW_GROUPS_NOTE, attainable_p
 from layerwise.analysis.boundary_error import INTERFACES
 from layerwise.analysis.collect import Study
-from layerwise.analysis.compare import PairedError, PairedPoint, mean_errors_um
+from layerwise.analysis.compare import PairedError, PairedPoint, mean_errors_um, spread_um
+from layerwise.analysis.marks import MIN_FALSE_POSITIVES, resolved
 from layerwise.analysis.paper_values import FIG9_UM, PRINTED_POINTS, S4_P, SIGNIFICANT
 from layerwise.analysis.systems import SYSTEMS, TEN_SYSTEMS
 from layerwise.analysis.textable import TextTable
 
 CURVE_TABLES = {"polyp": "S1", "pe": "S2", "frames": "S3"}
 _SIGNS = {1: "+", -1: "−"}
+_PAPER = (("data", "the paper's"), ("source weights", "the paper's"))
 
 
 def triangle(name: str, title: str, inits: Sequence[str], cell: Callable[[str, str], str],
-             note: str) -> TextTable:
+             note: str, origin: tuple[tuple[str, str], ...]) -> TextTable:
     """Lower triangle in the layout of the supplement: rows from the second system down."""
     columns = list(inits[:-1])
     rows = tuple((SYSTEMS[row].short,
                   *(cell(row, column) if inits.index(column) < inits.index(row) else ""
                     for column in columns)) for row in inits[1:])
-    return TextTable(name, title, ("", *(SYSTEMS[column].short for column in columns)), rows, note)
+    return TextTable(name, title, ("", *(SYSTEMS[column].short for column in columns)), rows, note,
+                     origin)
 
 
-def _signed(pairs: Sequence[PairedPoint], sign: Callable[[PairedPoint], int]) -> str:
-    found = [f"{pair.point:g}{_SIGNS[sign(pair)]}" for pair in pairs if sign(pair)]
+def _signed(study: Study, pairs: Sequence[PairedPoint],
+            sign: Callable[[PairedPoint], int]) -> str:
+    """The points at which a pair differs; those that the test set does not resolve are marked."""
+    marks = study.marks
+    found = [f"{pair.point:g}{_SIGNS[sign(pair)]}"
+             + ("" if marks is None or resolved(pair.point, marks) else "°")
+             for pair in pairs if sign(pair)]
     return ", ".join(found) or "n.s."
 
 
@@ -39,7 +48,7 @@ def _paper_curve_table(study: Study, name: str, inits: Sequence[str]) -> TextTab
 
     return triangle(f"table-{name}-paper", f"Table {name}, the paper's: the same rule", inits, cell,
                     "\"?\": the copy read from drops empty cells, the column may be another. The "
-                    "paper does not print the direction of a difference.")
+                    "paper does not print the direction of a difference.", _PAPER)
 
 
 def curve_tables(study: Study, compared: Sequence[PairedPoint]) -> list[TextTable]:
@@ -51,17 +60,30 @@ def curve_tables(study: Study, compared: Sequence[PairedPoint]) -> list[TextTabl
     by_pair: dict[tuple[str, str], list[PairedPoint]] = {}
     for pair in compared:
         by_pair.setdefault((pair.row, pair.column), []).append(pair)
-    note = (f"{study.stand_ins()}. {study.test_groups} test groups. +: the row's system is the "
-            "more sensitive at this operating point, −: the less, n.s.: not significant.")
+    unresolved = [f"{pair.point:g}" for pair in by_pair[compared[0].row, compared[0].column]
+                  if study.marks is not None and not resolved(pair.point, study.marks)]
+    note = (f"{study.stand_ins()}. {study.evidence_groups} test groups with lesions. +: the row's "
+            "system is the more sensitive at this operating point, −: the less, n.s.: not "
+            "significant.")
+    if unresolved:
+        note += (f" °: the test set allows fewer than {MIN_FALSE_POSITIVES} false positives at "
+                 f"{', '.join(unresolved)}, which it therefore does not resolve.")
+    family = sum(pair.point in study.task.operating_points for pair in compared)
+    extra = len(compared) - family
+    tested = f"Holm over the {family} comparisons at the table's points" \
+        + (f" and over the {extra} at the others" if extra else "")
+    floor = attainable_p(study.evidence_groups)
     return [
         triangle(f"table-{name}", f"Table {name}: 95% error bars that do not overlap "
                  "(the paper's rule)", inits,
-                 lambda row, column: _signed(by_pair[row, column], lambda pair: pair.bars_sign),
-                 note),
+                 lambda row, column: _signed(study, by_pair[row, column],
+                                             lambda pair: pair.bars_sign),
+                 f"{note} Repeats of the training are not accounted for.", study.origin()),
         triangle(f"table-{name}-bootstrap", f"Table {name}: paired group bootstrap, p < .05 after "
-                 f"Holm over {len(compared)} comparisons", inits,
-                 lambda row, column: _signed(by_pair[row, column], lambda pair: pair.holm_sign),
-                 note),
+                 f"{tested}; smallest attainable p {floor:.2g} before the correction", inits,
+                 lambda row, column: _signed(study, by_pair[row, column],
+                                             lambda pair: pair.holm_sign),
+                 f"{note} {FEW_GROUPS_NOTE}", study.origin()),
         _paper_curve_table(study, name, inits),
         _all_numbers(study, name, compared),
     ]
@@ -80,15 +102,22 @@ def _all_numbers(study: Study, name: str, compared: Sequence[PairedPoint]) -> Te
                   f"{pair.row_bar.low:.4f}", f"{pair.row_bar.high:.4f}", pair.row_bar.method,
                   f"{pair.column_bar.low:.4f}", f"{pair.column_bar.high:.4f}",
                   pair.column_bar.method, str(int(pair.bars_apart)), f"{pair.difference:.4f}",
-                  f"{pair.low:.4f}", f"{pair.high:.4f}", f"{pair.p:.4g}", f"{pair.p_holm:.4g}",
+                  *_ends(pair), f"{pair.p:.4g}", f"{pair.p_holm:.4g}",
                   *printed(pair)) for pair in compared)
     return TextTable(f"table-{name}-numbers", f"Table {name}: all numbers",
                      ("row", "column", "point", "row low", "row high", "row method", "column low",
                       "column high", "column method", "bars apart", "difference",
                       "difference low", "difference high", "p", "p Holm", "paper: apart",
                       "paper: certain"), rows,
-                     "The difference of the step curves and its interval are by paired group "
-                     "bootstrap; the bars are those of the figures.")
+                     f"{study.stand_ins()}. The difference of the step curves and its interval are "
+                     "by paired group bootstrap, no interval where all resamples agree; the bars "
+                     f"are those of the figures. {FEW_GROUPS_NOTE}", study.origin())
+
+
+def _ends(pair: PairedPoint) -> tuple[str, str]:
+    if pair.low >= pair.high:
+        return "", ""
+    return f"{pair.low:.4f}", f"{pair.high:.4f}"
 
 
 def format_p(p: float) -> str:
@@ -100,38 +129,44 @@ def format_p(p: float) -> str:
 
 
 def boundary_tables(study: Study, compared: Sequence[PairedError]) -> list[TextTable]:
-    """Fig. 9's numbers and Table S4 by both tests, with the paper's values."""
+    """Fig. 9's numbers and Table S4 by three tests, with the paper's values."""
     inits = [init for init in TEN_SYSTEMS if study.of(init)]
-    note = f"{study.stand_ins()}. Micrometres."
-    tables = [_fig9_table(study, inits, note)]
     by_pair: Mapping[tuple[str, str, str], PairedError] = {
         (pair.interface, pair.row, pair.column): pair for pair in compared}
+    regions = sum(case.split == "test" for case in study.cases)
+    alike = (f"{study.stand_ins()}. Takes the {regions} regions as independent, though they come "
+             f"from {study.test_groups} {study.task.group}s: too optimistic.")
+    tests: tuple[tuple[str, str, Callable[[PairedError], float], str], ...] = (
+        ("", "paired t-test over regions", lambda pair: pair.p_t, alike),
+        ("-wilcoxon", "Wilcoxon signed-rank over regions", lambda pair: pair.p_wilcoxon, alike),
+        (f"-{study.task.group}s", f"paired t-test over {study.task.group}s' means, after Holm",
+         lambda pair: pair.p_holm, f"{study.stand_ins()}. {study.test_groups} means."))
+    tables = [_fig9_table(study, inits)]
     for interface in INTERFACES:
         label = interface.replace("_", "-")
         tables += [
-            triangle(f"table-S4-{interface}", f"Table S4, {label}: paired t-test over regions",
-                     inits, lambda row, column, of=interface:  # type: ignore[misc]
-                     format_p(by_pair[of, row, column].p_t), study.stand_ins()),
-            triangle(f"table-S4-{interface}-wilcoxon", f"Table S4, {label}: Wilcoxon signed-rank",
-                     inits, lambda row, column, of=interface:  # type: ignore[misc]
-                     format_p(by_pair[of, row, column].p_wilcoxon), study.stand_ins()),
-            triangle(f"table-S4-{interface}-paper", f"Table S4, {label}: the paper's", inits,
-                     lambda row, column, of=interface:  # type: ignore[misc]
-                     S4_P[of][row, column], "The paper does not name its test."),
-        ]
+            triangle(f"table-S4-{interface}{suffix}", f"Table S4, {label}: {title}", inits,
+                     lambda row, column, of=interface, p_of=p_of:  # type: ignore[misc]
+                     format_p(p_of(by_pair[of, row, column])), note, study.origin())
+            for suffix, title, p_of, note in tests]
+        tables.append(triangle(
+            f"table-S4-{interface}-paper", f"Table S4, {label}: the paper's", inits,
+            lambda row, column, of=interface: S4_P[of][row, column],  # type: ignore[misc]
+            "The paper does not name its test.", _PAPER))
     return tables
 
 
-def _fig9_table(study: Study, inits: Sequence[str], note: str) -> TextTable:
+def _fig9_table(study: Study, inits: Sequence[str]) -> TextTable:
     rows = []
     for init in inits:
         cells = [SYSTEMS[init].short]
         for interface in INTERFACES:
-            errors = mean_errors_um(study, init, interface)
-            spread = errors.std(ddof=1) if errors.size > 1 else 0.0
             mean, deviation = FIG9_UM[interface][init]
-            cells += [f"{errors.mean():.2f} ± {spread:.2f}", f"{mean:.2f} ± {deviation:.2f}"]
+            cells += [f"{mean_errors_um(study, init, interface).mean():.2f} ± "
+                      f"{spread_um(study, init, interface):.2f}", f"{mean:.2f} ± {deviation:.2f}"]
         rows.append(tuple(cells))
     return TextTable("fig9", "Fig. 9: error of the interface, mean ± SD",
                      ("system", "lumen-intima, ours", "lumen-intima, paper",
-                      "media-adventitia, ours", "media-adventitia, paper"), tuple(rows), note)
+                      "media-adventitia, ours", "media-adventitia, paper"), tuple(rows),
+                     f"{study.stand_ins()}. Micrometres; SD over regions, the mean over the "
+                     "training runs.", study.origin())

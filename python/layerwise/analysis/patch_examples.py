@@ -20,7 +20,7 @@ SHRINK = 2  # every second pixel is enough on a page
 
 @dataclass(frozen=True)
 class PatchRow:
-    """Candidates of one kind with their scores and PNG images as data URIs."""
+    """Candidates of one kind with their probabilities and PNG images as data URIs."""
 
     title: str
     candidates: tuple[str, ...]
@@ -88,11 +88,10 @@ def patch_rows(run: Run) -> list[PatchRow]:
     if not isinstance(data, str) or not (Path(data) / "test" / "index.csv").is_file():
         raise InputError(f"{run.folder}: the prepared data folder is not here")
     scores, _ = read_scores(run.folder / "scores.csv")
-    values = positive_scores(scores)
     chosen = choose(scores)
     names = [scores[row].candidate for _, rows in chosen for row in rows]
     patches = read_patches(Path(data) / "test", names)
     return [PatchRow(title, tuple(scores[row].candidate for row in rows),
-                     tuple(float(values[row]) for row in rows),
+                     tuple(sum(scores[row].probabilities[1:]) for row in rows),
                      tuple(_png(patches[scores[row].candidate]) for row in rows))
             for title, rows in chosen]

@@ -16,10 +16,11 @@ from layerwise.analysis.figures import figures_of
 from layerwise.analysis.operating import operating_table, points_of
 from layerwise.analysis.pair_tables import boundary_tables, curve_tables
 from layerwise.analysis.patch_examples import patch_rows
-from layerwise.analysis.style import encode, figure_style, write_bytes
+from layerwise.analysis.style import encode, figure_style
 from layerwise.analysis.systems import SYSTEMS
 from layerwise.analysis.tables import auc_table, operating_tables
 from layerwise.analysis.textable import TextTable
+from layerwise.contracts import write_bytes
 from layerwise.errors import LayerwiseError
 
 _STYLE = """
@@ -101,7 +102,8 @@ def _patches(study: Study) -> str:
     except LayerwiseError as error:
         return f'<p class="note">Not shown: {escape(str(error))}</p>'
     system = escape(SYSTEMS[run.init].short)
-    parts = [f"<p>{system}, seed {run.seed}: a patch of each candidate, the candidate's score.</p>"]
+    parts = [f"<p>{system}, seed {run.seed}: a patch of each candidate, the candidate's "
+             f"probability. {escape(study.stand_ins([run]))}.</p>"]
     for row in rows:
         parts.append(f"<h3>{escape(row.title)}</h3><div class='patches'>" + "".join(
             f'<figure><img alt="{escape(name)}" title="{escape(name)}" src="{image}">'

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+
+from layerwise.contracts import write_bytes
 
 COLUMN_INCHES = 3.5   # one column of the journal
 PAGE_INCHES = 7.16    # two columns
@@ -42,17 +43,6 @@ def encode(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
     return buffer.getvalue()
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically, its folder made where missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def save(figure: Figure, stem: Path) -> list[Path]:

@@ -5,30 +5,32 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from layerwise.alexnet import TABLE_I, Layer
+from layerwise.analysis.bootstrap import FEW_GROUPS_NOTE
 from layerwise.analysis.collect import Study, collect
 from layerwise.analysis.compare import compare_curves, compare_errors, resample
 from layerwise.analysis.delong import auc_interval
-from layerwise.analysis.intervals import METHODS, Interval
+from layerwise.analysis.intervals import METHOD_NAMES, METHODS, Interval
+from layerwise.analysis.marks import MIN_FALSE_POSITIVES, Marks, resolved
 from layerwise.analysis.operating import Operating, Table, operating_table, point_label, points_of
 from layerwise.analysis.pair_tables import boundary_tables, curve_tables
-from layerwise.analysis.roc import auc
 from layerwise.analysis.systems import SYSTEMS
 from layerwise.analysis.textable import TextTable, write_document
 from layerwise.depths import DEPTHS, GAMMA, LAYERS, MOMENTUM
+from layerwise.ranking import area_under_roc
 
-_METHOD_TITLES = {"idca": "candidate-analysis model (the paper's reference), delta method",
-                  "bootstrap": "bootstrap over groups", "wilson": "Wilson on the step curve"}
 _LIMITS = {
-    "idca": "Symmetric about a fitted curve: too narrow near sensitivities of 0 and 1, and where "
-    "candidates of one group are alike.",
-    "bootstrap": "Too narrow with fewer than some twenty groups.",
-    "wilson": "Takes the threshold as known and lesions as independent: too narrow.",
+    "idca": "The paper's reference, by the delta method: a fitted curve, not the step curve; too "
+    "narrow where candidates of one group are alike.",
+    "bootstrap": FEW_GROUPS_NOTE,
+    "wilson": "On the step curve; takes the threshold as known and lesions as independent: too "
+    "narrow.",
 }
 
 
 def _cell(interval: Interval, method: str) -> str:
     used = "" if interval.method == method else f" ({interval.method})"
-    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]{used}"
+    doubt = " †" if interval.doubt else ""
+    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]{used}{doubt}"
 
 
 def _rows(operating: Operating, method: str) -> list[tuple[str, ...]]:
@@ -41,33 +43,50 @@ def _rows(operating: Operating, method: str) -> list[tuple[str, ...]]:
     return rows
 
 
+def _exceptions(table: Table, method: str) -> str:
+    """Why some cells are by another method, and what makes others doubtful; "" if none."""
+    cells = [one for operating in table.values() for seed in operating.intervals[method]
+             for one in seed]
+    reasons = dict.fromkeys(one.note for one in cells if one.note)
+    text = f" A method in brackets replaces one that had no answer ({'; '.join(reasons)})." \
+        if reasons else ""
+    if any(one.doubt for one in cells):
+        text += (" †: the binormal model does not fit (chi-squared p < .01, or the interval leaves "
+                 "out the step curve's sensitivity).")
+    return text
+
+
+def _unresolved(study: Study, marks: Marks) -> str:
+    """A sentence on the points that the test set does not resolve, "" if it does all."""
+    points = [point for point in points_of(study.task) if not resolved(point, marks)]
+    if not points:
+        return ""
+    none = [point_label(study.task, point) for point in points if point * marks.cases < 1]
+    text = (f" °: the test set allows fewer than {MIN_FALSE_POSITIVES} false positives there and "
+            "does not resolve the point.")
+    return text + (f" At {', '.join(none)} it allows no false positive at all: the step curve "
+                   "gives the sensitivity at zero, the model extrapolates." if none else "")
+
+
 def operating_tables(study: Study, table: Table) -> list[TextTable]:
     """Sensitivity with 95% interval at each operating point, one table per method."""
-    if not table:
+    marks = study.marks
+    if not table or marks is None:
         return []
     test = [case for case in study.cases if case.split == "test"]
-    marks = next(run.marks for run in study.runs if run.marks is not None)
     note = (f"{study.stand_ins()}. {len(test)} test cases in {study.test_groups} groups, "
-            f"{marks.lesions} {'lesions' if marks.kind == 'froc' else 'positives'}. \"mean\" is "
-            "the mean over the seeds of the estimate and of both ends of the interval.")
-    unresolved = [point_label(study.task, point) for point in points_of(study.task)
-                  if point * marks.cases < 1]
-    if unresolved:
-        note += (f" At {', '.join(unresolved)} this test set allows no false positive at all: the "
-                 "step curve gives the sensitivity at zero, the model extrapolates.")
+            f"{marks.lesions} {'lesions' if marks.kind == 'froc' else 'positives'} in "
+            f"{marks.lesion_groups} of them. \"mean\" is the mean over the seeds of the estimate "
+            "and of both ends of the interval; that another training run would give another "
+            f"network is in no interval.{_unresolved(study, marks)}")
     columns = ("system", "training data", "seed",
-               *(point_label(study.task, point) for point in points_of(study.task)))
-    found = []
-    for method in METHODS:
-        limits = _LIMITS[method]
-        replaced = " A method in brackets replaces one that had no answer (degenerate fit)." \
-            if any(one.method != method for operating in table.values()
-                   for seed in operating.intervals[method] for one in seed) else ""
-        found.append(TextTable(
-            f"operating-{method}", f"Sensitivity [95% interval], {_METHOD_TITLES[method]}", columns,
-            tuple(row for operating in table.values() for row in _rows(operating, method)),
-            f"{note} {limits}{replaced}"))
-    return found
+               *(point_label(study.task, point) + ("" if resolved(point, marks) else " °")
+                 for point in points_of(study.task)))
+    return [TextTable(
+        f"operating-{method}", f"Sensitivity [95% interval], {METHOD_NAMES[method]}", columns,
+        tuple(row for operating in table.values() for row in _rows(operating, method)),
+        f"{note} {_LIMITS[method]}{_exceptions(table, method)}", study.origin())
+        for method in METHODS]
 
 
 def auc_table(study: Study) -> TextTable:
@@ -76,16 +95,20 @@ def auc_table(study: Study) -> TextTable:
     for run in study.runs:
         if run.marks is None:
             continue
-        text = "-"
-        fewest = min(run.marks.negatives.size, run.marks.positives.size)
-        if fewest == 1:
-            text = f"{auc(run.marks):.4f} [one mark of a class: no interval]"
-        elif fewest > 1:
-            area, low, high = auc_interval(run.marks.negatives, run.marks.positives)
-            text = f"{area:.4f} [{low:.4f}, {high:.4f}]"
+        text, (negatives, positives) = "-", (run.marks.negatives, run.marks.positives)
+        if min(negatives.size, positives.size):
+            ends = auc_interval(negatives, positives)
+            text = f"{area_under_roc(negatives, positives):.4f} " + (
+                "[no interval]" if ends is None else f"[{ends[0]:.4f}, {ends[1]:.4f}]")
         rows.append((SYSTEMS[run.init].label, f"{run.fraction}%", str(run.seed), text))
+    froc = study.task.evaluation == "froc"
+    note = "The interval takes marks as independent; there is none with fewer than two marks of " \
+        "a class or with perfect separation." + (
+            " A lesion counts by the highest score among its candidates, against single false "
+            "positives; missed lesions are left out." if froc else "")
     return TextTable("auc", "AUC of the test candidates [95% interval, DeLong]",
-                     ("system", "training data", "seed", "AUC"), tuple(rows), study.stand_ins())
+                     ("system", "training data", "seed", "AUC"), tuple(rows),
+                     f"{study.stand_ins()}. {note}", study.origin())
 
 
 def table_i() -> TextTable:

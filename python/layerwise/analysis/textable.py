@@ -8,24 +8,29 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from layerwise.analysis.style import write_bytes
+from layerwise.contracts import write_bytes
 
 _LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
           "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
           "<": r"$<$", ">": r"$>$", "±": r"$\pm$", "−": r"$-$", "·": r"$\cdot$", "µ": r"$\mu$",
           "μ": r"$\mu$", "α": r"$\alpha$", "γ": r"$\gamma$", "×": r"$\times$", "–": "--",
-          "≥": r"$\geq$", "≠": r"$\neq$"}
+          "≥": r"$\geq$", "≠": r"$\neq$", "†": r"\dag{}", "°": r"$^\circ$"}
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """Title, column heads and rows of equal length; `note` stands under the table."""
+    """Title, column heads and rows of equal length; `note` stands under the table.
+
+    origin: columns, as (head, value), that the CSV repeats in every row: it has no note, and a
+    number should not be parted from the data it comes from.
+    """
 
     name: str
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    origin: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -55,8 +60,8 @@ class TextTable:
         """RFC 4180 with plain newlines."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows(self.rows)
+        writer.writerow([*self.columns, *(head for head, _ in self.origin)])
+        writer.writerows([*row, *(value for _, value in self.origin)] for row in self.rows)
         return buffer.getvalue()
 
     def latex(self) -> str:

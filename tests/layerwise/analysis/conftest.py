@@ -12,6 +12,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seeds of polyp runs, frame runs, and boundary runs."""
     root = tmp_path_factory.mktemp("results")
     write_curve_study(root, "polyp", seeds=2)
-    write_curve_study(root, "frames", groups=6, per_group=60)
+    write_curve_study(root, "frames", groups=12, per_group=30)
     write_boundary_study(root)
     return root

@@ -20,6 +20,7 @@ def config(task: str, init: str, fraction: int, seed: int, dataset: str) -> dict
     return {"task": task, "dataset": dataset, "init": init, "fraction": fraction, "seed": seed,
             "classes": list(TASKS[task].classes), "stand_in_data": "phantom (stand-in)",
             "stand_in_weights": None if scratch else "distilled stand-in",
+            "data_sha256": f"sha of {fraction}%",
             "source_weights": None if scratch else "standin.caffemodel"}
 
 
@@ -33,15 +34,18 @@ def make_cases(groups: int, per_group: int, lesion_share: float, seed: int) -> l
 
 def make_scores(cases: list[Case], separation: float, false_per_case: float,
                 seed: int) -> list[Score]:
-    """Binormal candidate scores through a logistic function; one lesion in twenty is missed."""
-    generator = np.random.default_rng(seed)
+    """Binormal candidate scores through a logistic function; one lesion in twenty is missed.
+
+    The candidates are the same whatever the seed of the scores.
+    """
+    layout, generator = np.random.default_rng(2016), np.random.default_rng(seed)
     rows = []
     for case in cases:
         if case.split != "test":
             continue
-        marks = [("", generator.normal()) for _ in range(generator.poisson(false_per_case))]
+        marks = [("", generator.normal()) for _ in range(layout.poisson(false_per_case))]
         marks += [(f"l{k}", generator.normal(separation, 1.1)) for k in range(case.lesions)
-                  if generator.random() > 0.05 for _ in range(2)]
+                  if layout.random() > 0.05 for _ in range(2)]
         for i, (lesion, value) in enumerate(marks):
             p = 1.0 / (1.0 + np.exp(-value))
             rows.append(Score(case.case, case.group, f"{case.case}-{i}", lesion, int(bool(lesion)),

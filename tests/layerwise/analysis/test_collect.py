@@ -37,6 +37,34 @@ def test_real_data_are_not_called_a_stand_in(study_root: Path) -> None:
     assert collect([study_root])[0].stand_ins() == "data: phantom"
 
 
+def test_all_fractions_share_one_test_set(study_root: Path) -> None:
+    replace_text("scores.csv", "-0,", "-x,")(study_root / "polyp/phantom/scratch-gaussian/25/0")
+    with pytest.raises(InputError, match="scratch-gaussian/25/0: scores.csv holds other"):
+        collect([study_root])
+
+
+def test_fractions_may_have_other_training_data(study_root: Path) -> None:
+    change_config(data_sha256="less")(study_root / "polyp/phantom/scratch-gaussian/25/0")
+    assert len(collect([study_root])[0].runs) == 4
+
+
+def test_every_frame_must_be_scored(tmp_path: Path) -> None:
+    write_curve_study(tmp_path, "frames", groups=3, per_group=4, inits=("fc8",))
+    path = tmp_path / "frames/phantom/fc8/100/0/scores.csv"
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(InputError, match="g02c003 has no score"):
+        collect([tmp_path])
+
+
+def test_different_training_is_said(study_root: Path) -> None:
+    change_config(iterations=40, batch_size=16)(study_root / "polyp/phantom/fc8/100/0")
+    change_config(iterations=80, batch_size=16)(
+        study_root / "polyp/phantom/scratch-gaussian/100/0")
+    study = collect([study_root])[0]
+    assert study.stand_ins().endswith(" · runs differ in iterations (40, 80)")
+    assert "differ" not in study.stand_ins(study.of("fc8"))
+
+
 def test_a_run_without_scores_is_missing(study_root: Path) -> None:
     (study_root / "polyp/phantom/fc8/100/0/scores.csv").unlink()
     study = collect([study_root])[0]
@@ -92,6 +120,11 @@ def replace_text(name: str, old: str, new: str) -> Callable[[Path], None]:
     (replace_text("scores.csv", "case,", "kase,"), "columns must be"),
     (replace_text("scores.csv", "g00,", "g01,"), "cases.csv says g00"),
     (lambda run: (run.parents[2] / "cases.csv").unlink(), "cases.csv: no such file"),
+    (replace_text("scores.csv", "-0,", "-x,"), "scratch-gaussian.*other candidates.*fc8/100/0"),
+    (lambda run: (run / "scores.csv").write_text("\n".join(
+        (run / "scores.csv").read_text().splitlines()[:-1]) + "\n"), "same test set"),
+    (replace_text("scores.csv", ",,0,", ",,1,"), "label 1 and lesion ''"),
+    (change_config(data_sha256="other"), "scratch-gaussian.*names other data.*fc8/100/0"),
     (lambda run: run.parents[1].rename(run.parents[2] / "fc9"), "unknown system|the folder says"),
 ])
 def test_contradictions(study_root: Path, damage: Callable[[Path], None], message: str) -> None:

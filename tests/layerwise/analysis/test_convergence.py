@@ -6,7 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from layerwise.analysis.convergence import band, iterations_to_converge, read_log
+from layerwise.analysis.convergence import (
+    Log,
+    Reached,
+    band,
+    common_goal,
+    log2_ratio,
+    reached,
+    read_log,
+)
 from layerwise.errors import InputError
 
 HEADER = "iteration,epoch,lr,loss,validation_auc,seconds\n"
@@ -42,19 +50,40 @@ def test_no_numbers(tmp_path: Path, row: str) -> None:
 
 
 def test_band_over_seeds(tmp_path: Path) -> None:
-    first = read_log(log_file(tmp_path / "a", "10,0,0,0,0.6,1", "20,0,0,0,nan,1", "30,0,0,0,nan,1"))
+    first = read_log(log_file(tmp_path / "a", "10,0,0,0,0.6,1", "20,0,0,0,nan,1", "30,0,0,0,0.7,1"))
     second = read_log(log_file(tmp_path / "b", "10,0,0,0,0.8,1", "20,0,0,0,0.7,1"))
     found = band([first, second])
     assert found.iterations.tolist() == [10, 20, 30]
-    assert found.mean[:2] == pytest.approx([0.7, 0.7])
+    assert found.mean[0] == pytest.approx(0.7)
     assert (found.low[0], found.high[0]) == (0.6, 0.8)
-    assert np.isnan(found.mean[2])  # no seed has a number: shown as a cross
+    # a failing seed does not raise the mean of those that are left, and is seen
+    assert np.isnan(found.mean[1:]).all() and np.isnan(found.low[1:]).all()
+    assert found.broken.tolist() == [False, True, False]
 
 
-def test_iterations_to_converge(tmp_path: Path) -> None:
-    log = read_log(log_file(tmp_path / "a", "10,0,0,0,0.5,1", "20,0,0,0,0.7,1",
-                            "30,0,0,0,0.895,1", "40,0,0,0,0.9,1"))
-    assert iterations_to_converge(log) == 30
-    assert iterations_to_converge(log, share=1.0) == 40
-    stuck = read_log(log_file(tmp_path / "b", "10,0,0,0,0.4,1", "20,0,0,0,nan,1"))
-    assert iterations_to_converge(stuck) is None
+def curve(path: Path, *auc: float, every: int = 10) -> Log:
+    """A log validated at 0, `every`, 2 `every`..."""
+    return read_log(log_file(path, *(f"{every * i},0,0,0,{value},1"
+                                     for i, value in enumerate(auc))))
+
+
+def test_one_goal_for_both_runs(tmp_path: Path) -> None:
+    good = curve(tmp_path / "a", 0.99, 0.5, 0.7, 0.88, 0.9)  # iteration 0 is not trained
+    poor = curve(tmp_path / "b", 0.5, 0.6, 0.6, 0.6)
+    goal = common_goal([good, poor])
+    assert goal == pytest.approx(0.5 + 0.95 * 0.4)
+    assert reached(good, 0.88) == Reached(20.0, 30.0)
+    # by its own best the poor run would have "converged" at the first validation
+    assert reached(poor, 0.88) == Reached(30.0, np.inf)
+    assert reached(curve(tmp_path / "c", 0.9, 0.9), 0.88) == Reached(0.0, 10.0)
+    stuck = curve(tmp_path / "d", 0.5, 0.4, np.nan)
+    assert common_goal([stuck, stuck]) is None
+    assert common_goal([stuck, poor]) == pytest.approx(0.5 + 0.95 * 0.1)
+
+
+def test_ratio_knows_its_bounds() -> None:
+    assert log2_ratio(Reached(60, 80), Reached(10, 20)) == pytest.approx((2.0, np.log2(3), 3.0))
+    censored = log2_ratio(Reached(160, np.inf), Reached(10, 20))
+    assert censored == (3.0, 3.0, np.inf)
+    assert log2_ratio(Reached(0, 10), Reached(0, 10)) == (0.0, -np.inf, np.inf)
+    assert log2_ratio(Reached(10, 20), Reached(160, np.inf)) == (-3.0, -np.inf, -3.0)

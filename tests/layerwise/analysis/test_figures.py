@@ -1,6 +1,7 @@
 """Figures: which are drawn, the same bytes twice, axes, legends, stand-ins and fallbacks shown."""
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from synthetic import write_curve_study, write_log
 
 from layerwise.analysis.boundary_figures import EXAMPLE, read_example
 from layerwise.analysis.collect import collect
-from layerwise.analysis.convergence_figure import draw_convergence
+from layerwise.analysis.convergence_figure import draw_convergence, draw_training
 from layerwise.analysis.curves import CURVE_FIGURES, draw_curves, mean_curve
 from layerwise.analysis.figures import draw_figures, figures_of
 from layerwise.analysis.froc import Froc
@@ -71,7 +72,10 @@ def test_a_degenerate_model_is_named_in_the_figure(tmp_path: Path) -> None:
     with figure_style():
         figure = draw_curves(CURVE_FIGURES[0], study, operating_table(study))
         caption = " ".join(figure.texts[-1].get_text().split())
-    assert "instead, the model being degenerate: FT:conv1-fc8 at 0.001" in caption
+    assert ("group bootstrap instead (idca: the scores of the two classes do not overlap, or are "
+            "all equal): FT:conv1-fc8 at 0.001") in caption
+    assert "fewer than 5 false positives allowed at 0.001, 0.01: not resolved" in caption
+    assert "markers lie on the fitted model, lines are step curves" in caption
 
 
 def test_no_runs_no_figure(tmp_path: Path) -> None:
@@ -122,7 +126,7 @@ def test_nan_is_visible_in_the_convergence_figure(tmp_path: Path) -> None:
         figure = draw_convergence(study)
         crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
         assert [line.get_xdata().tolist() for line in crosses] == [[410]]
-        assert "×: no AUC (NaN)" in figure.texts[-1].get_text()
+        assert "gave no AUC (NaN)" in figure.texts[-1].get_text()
         assert figure.axes[0].get_xscale() == "log"
 
 
@@ -133,3 +137,24 @@ def test_examples_are_checked(tmp_path: Path, change: dict[str, np.ndarray | Non
     np.savez(tmp_path / "e.npz", **{k: v for k, v in arrays.items() if v is not None})
     with pytest.raises(InputError, match="e.npz"):
         read_example(tmp_path / "e.npz")
+
+
+def test_one_failing_seed_is_a_cross(tmp_path: Path) -> None:
+    write_curve_study(tmp_path, "polyp", seeds=2, groups=3, per_group=5, inits=("conv1",))
+    log = tmp_path / "polyp/phantom/conv1/100/1/log.csv"
+    log.write_text(re.sub(r"(?m)^390,(.*),[0-9.]+,([0-9.]+)$", r"390,\1,nan,\2", log.read_text()))
+    assert ",nan," in log.read_text()
+    with figure_style():
+        figure = draw_convergence(collect([tmp_path])[0])
+    crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
+    assert [line.get_xdata().tolist() for line in crosses] == [[390]]
+    mean = next(line for line in figure.axes[0].lines if line.get_label() == "FT:conv1-fc8")
+    assert np.isnan(mean.get_ydata()[mean.get_xdata() == 390]).all()
+    thin = [line for line in figure.axes[0].lines if line.get_linewidth() == 0.4]
+    assert len(thin) == 2
+
+
+def test_training_curves_name_the_stand_ins(results: Path) -> None:
+    with figure_style():
+        figure = draw_training(collect([results])[0])
+    assert "phantom (stand-in)" in figure.texts[-1].get_text()

@@ -1,13 +1,15 @@
 """FROC counting: hand-computed cases, a brute-force oracle, and properties."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerwise.analysis.froc import froc, from_scores
-from layerwise.analysis.marks import Marks, froc_marks, roc_marks
+from layerwise.analysis.froc import Froc, froc
+from layerwise.analysis.marks import Marks, froc_marks, resolved, roc_marks
 from layerwise.contracts import Case, Score
 from layerwise.errors import InputError
 
@@ -25,28 +27,32 @@ def mark(case_name: str, p: float, lesion: str = "", group: str = "v1") -> Score
 mark.count = 0  # type: ignore[attr-defined]
 
 
-def points(scores: list[Score], cases: list[Case]) -> list[tuple[float, float, float]]:
+def from_scores(scores: list[Score], cases: list[Case]) -> Froc:
+    return froc(froc_marks(scores, cases))
+
+
+def points(scores: list[Score], cases: list[Case]) -> list[tuple[float, float]]:
     curve = from_scores(scores, cases)
-    return [tuple(map(float, row)) for row in  # type: ignore[misc]
-            zip(curve.thresholds, curve.fp_per_case, curve.sensitivity)]
+    return list(zip(curve.fp_per_case.tolist(), curve.sensitivity.tolist()))
 
 
 def test_the_lowest_threshold_is_kept() -> None:
     curve = from_scores([mark("a", 0.9), mark("a", 0.2, "l")], [case("a", 1)])
     assert curve.end == (1.0, 1.0)
-    assert list(curve.thresholds) == [np.inf, 0.9, 0.2]
+    assert curve.thresholds[0] == np.inf
+    assert curve.thresholds[1:] == pytest.approx([np.log(9), np.log(0.25)])
     assert curve.sensitivity_at(0.99) == 0.0
     assert curve.sensitivity_at(1.0) == 1.0
 
 
 def test_ties_across_classes_enter_together() -> None:
     found = points([mark("a", 0.5), mark("a", 0.5, "l"), mark("a", 0.1)], [case("a", 2)])
-    assert found == [(np.inf, 0.0, 0.0), (0.5, 1.0, 0.5), (0.1, 2.0, 0.5)]
+    assert found == [(0.0, 0.0), (1.0, 0.5), (2.0, 0.5)]
 
 
 def test_a_lesion_counts_once_by_its_best_candidate() -> None:
     scores = [mark("a", 0.3, "l"), mark("a", 0.8, "l"), mark("a", 0.6, "l"), mark("a", 0.7)]
-    assert points(scores, [case("a", 1)]) == [(np.inf, 0.0, 0.0), (0.8, 0.0, 1.0), (0.7, 1.0, 1.0)]
+    assert points(scores, [case("a", 1)]) == [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
 
 
 def test_images_without_candidates_and_missed_lesions_count() -> None:
@@ -80,7 +86,7 @@ def test_step_interpolation_survives_rounding() -> None:
 
 def test_probabilities_of_several_lesion_classes_are_added() -> None:
     row = Score("a", "v1", "x", "l", 2, (0.2, 0.3, 0.5))
-    assert froc_marks([row], [case("a", 1)]).positives.tolist() == [0.8]
+    assert froc_marks([row], [case("a", 1)]).positives == pytest.approx([np.log(0.8 / 0.2)])
 
 
 @pytest.mark.parametrize(("scores", "cases", "message"), [
@@ -89,6 +95,8 @@ def test_probabilities_of_several_lesion_classes_are_added() -> None:
     ([mark("a", 0.5, "", "v9")], [case("a", 1)], "cases.csv says v1"),
     ([mark("a", 0.5, "l"), mark("a", 0.4, "k")], [case("a", 1)], "2 different lesions"),
     ([mark("a", 0.5)], [case("a", 0)], "a curve needs both"),
+    ([replace(mark("a", 0.5), label=1)], [case("a", 1)], "label 1 and lesion ''; one contradicts"),
+    ([replace(mark("a", 0.5, "l"), label=0)], [case("a", 1)], "label 0 and lesion 'l'"),
     ([mark("a", 0.5)], [case("a", 1, "v1", "train")], "no case of the test split"),
 ])
 def test_contradicting_files(scores: list[Score], cases: list[Case], message: str) -> None:
@@ -148,11 +156,28 @@ def test_many_marks_are_all_counted() -> None:
     curve = froc(marks)
     assert curve.thresholds.size == 27_001
     assert curve.end == (22_000 / 18_900, 5_000 / 5_700)
+    for rate in (0.001, 0.01, 0.1, 1.0):   # counted directly at the threshold the curve names
+        threshold = curve.thresholds[curve.index_at(rate)]
+        assert curve.sensitivity_at(rate) == np.sum(marks.positives >= threshold) / 5_700
+        assert np.sum(marks.negatives >= threshold) == np.floor(rate * 18_900)
 
 
 def test_roc_marks_count_rows_per_class() -> None:
-    cases = [case("a", 0), case("b", 1, "v2"), case("c", 1, "v2")]
+    cases = [case("a", 0), case("b", 1, "v2")]
     rows = [Score("a", "v1", "a", "", 0, (0.6, 0.4)), Score("b", "v2", "b", "", 1, (0.1, 0.9))]
     marks = roc_marks(rows, cases)
-    assert (marks.cases, marks.lesions) == (1, 1)
+    assert (marks.cases, marks.lesions, marks.lesion_groups) == (1, 1, 1)
     assert froc(marks).sensitivity_at(0.0) == 1.0
+
+
+def test_every_frame_needs_a_score() -> None:
+    row = Score("a", "v1", "a", "", 0, (0.6, 0.4))
+    with pytest.raises(InputError, match=r"test case b has no score \(2 such cases\)"):
+        roc_marks([row], [case("a", 0), case("b", 1), case("c", 1)])
+
+
+def test_a_rate_is_resolved_from_five_false_positives_on() -> None:
+    frames = make_marks([0.0], [1.0], 500, 1)
+    assert resolved(0.01, frames) and not resolved(0.0099, frames)
+    assert resolved(0.3, make_marks([0.0], [1.0], 17, 1))        # 5.1
+    assert not resolved(0.001, make_marks([0.0], [1.0], 233, 1))

@@ -16,7 +16,8 @@ from layerwise.analysis.idca import (
     fit_binormal,
     gradient_and_information,
     log_likelihood,
-    sensitivity_and_error,
+    modelled_sensitivity,
+    probit_and_error,
 )
 from layerwise.analysis.marks import Marks
 
@@ -135,20 +136,40 @@ def test_delta_method_by_numerical_differentiation() -> None:
     marks = froc_sample(*sample(7, (1800, 120), 1.8, 1.2), cases=45, lesions=127)
     fit = fit_binormal(marks.negatives, marks.positives)
 
-    def curve(a: float, b: float, nu: float, lam: float, x: float) -> float:
-        return nu * float(norm.cdf(a + b * norm.ppf(x / lam)))
+    def probit(a: float, b: float, lam: float, x: float) -> float:
+        return a + b * float(norm.ppf(x / lam))
 
-    nu, lam = 120 / 127, 1800 / 45
-    at = np.array([fit.a, fit.b, nu, lam])
-    covariance = np.zeros((4, 4))
-    covariance[:2, :2] = fit.covariance
-    covariance[2, 2], covariance[3, 3] = nu * (1 - nu) / 127, lam / 45
+    at = np.array([fit.a, fit.b, 1800 / 45])
+    covariance = np.zeros((3, 3))
+    covariance[:2, :2], covariance[2, 2] = fit.covariance, 1800 / 45 / 45
     for x in (1.0, 5.0, 20.0):
-        slope = np.array([(curve(*(at + 1e-6 * unit), x) - curve(*(at - 1e-6 * unit), x)) / 2e-6
-                          for unit in np.eye(4)])
-        estimate, error = sensitivity_and_error(marks, fit, x)
-        assert estimate == pytest.approx(curve(*at, x))
+        slope = np.array([(probit(*(at + 1e-6 * unit), x) - probit(*(at - 1e-6 * unit), x)) / 2e-6
+                          for unit in np.eye(3)])
+        t, error = probit_and_error(marks, fit, x)
+        assert t == pytest.approx(probit(*at, x))
         assert error == pytest.approx(math.sqrt(slope @ covariance @ slope), rel=1e-5)
+        value, low, high = modelled_sensitivity(marks, fit, x)
+        assert value == pytest.approx(120 / 127 * norm.cdf(t))
+        assert 0 < low < value < high < 1
+
+
+def test_bars_never_claim_certainty() -> None:
+    """All 19 lesions found far above, or far below, the false positives of interest."""
+    marks = froc_sample(*sample(9, (500, 19), 0.0, 1.0), cases=100, lesions=19)
+    for a in (-9.0, 9.0):
+        fit = Binormal(a, 1.0, np.diag([0.01, 0.01]), 0.0, 10)
+        value, low, high = modelled_sensitivity(marks, fit, 1.0)
+        assert low < value < high
+    assert low == pytest.approx(0.83, abs=0.01)       # Wilson's for 19 of 19, not 0.996
+
+
+def test_misfit_is_seen_and_fit_is_not_suspected() -> None:
+    generator = np.random.default_rng(11)
+    suspicions = [fit_binormal(*sample(seed, (1500, 200), 1.5, 1.2)).misfit_p < 0.01
+                  for seed in range(60)]
+    assert sum(suspicions) <= 4
+    two_kinds = np.concatenate([generator.normal(0.3, 1.0, 150), generator.normal(4.0, 0.4, 150)])
+    assert fit_binormal(generator.normal(size=1500), two_kinds).misfit_p < 1e-4
 
 
 def test_operating_points_the_candidates_do_not_reach() -> None:
@@ -156,4 +177,6 @@ def test_operating_points_the_candidates_do_not_reach() -> None:
     fit = Binormal(1.0, 1.0, np.eye(2), 0.0, 10)
     for point in (0.0, 3.0, 7.0):
         with pytest.raises(DegenerateFit, match="operating point"):
-            sensitivity_and_error(marks, fit, point)
+            probit_and_error(marks, fit, point)
+    with pytest.raises(DegenerateFit, match="is zero"):
+        modelled_sensitivity(marks, Binormal(-60.0, 1.0, np.eye(2), 0.0, 10), 0.5)

@@ -6,20 +6,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerwise.analysis.bootstrap import group_weights, percentile_interval, resampled_sensitivity
+from layerwise.analysis.bootstrap import (
+    attainable_p,
+    expanded_p,
+    group_weights,
+    percentile_interval,
+    plain_p,
+    resampled_sensitivity,
+    seed_weights,
+)
 from layerwise.analysis.froc import froc
-from layerwise.analysis.idca import DegenerateFit
 from layerwise.analysis.intervals import (
     METHODS,
     Interval,
-    interval_or_fallback,
+    NoInterval,
     intervals_or_fallback,
     mean_interval,
-    sensitivity_interval,
     sensitivity_intervals,
-    wilson,
 )
 from layerwise.analysis.marks import Marks
+from layerwise.analysis.proportion import product_interval, wilson
 from layerwise.errors import InputError, LayerwiseError
 
 
@@ -38,13 +44,22 @@ def simulated(seed: int, groups: int = 15) -> Marks:
                    np.full(groups, 10), np.full(groups, 6))
 
 
-@pytest.mark.parametrize(("detected", "lesions", "expected"), [
-    (8, 10, (0.4901625, 0.9433178)), (0, 10, (0.0, 0.2775328)), (10, 10, (0.7224672, 1.0)),
-    (50, 100, (0.4038315, 0.5961685)),
-])
-def test_wilson(detected: int, lesions: int, expected: tuple[float, float]) -> None:
-    """Wilson's score interval solves (p - q)^2 = z^2 q (1 - q) / n; values to seven digits."""
-    assert wilson(detected, lesions) == pytest.approx(expected, abs=1e-6)
+@given(st.integers(0, 300), st.integers(1, 300))
+def test_wilson_solves_its_equation(detected: int, lesions: int) -> None:
+    """(p - q)^2 = z^2 q (1 - q) / n at both ends."""
+    p = min(detected, lesions) / lesions
+    low, high = wilson(min(detected, lesions), lesions)
+    assert 0 <= low <= p <= high <= 1 and low < high
+    for end in (low, high):
+        assert (p - end) ** 2 == pytest.approx(1.959964 ** 2 * end * (1 - end) / lesions, abs=1e-7)
+
+
+def test_product_interval_by_hand() -> None:
+    # a certain factor leaves the other's interval; log distances add by Pythagoras
+    assert product_interval((0.5, 0.5, 0.5), (0.4, 0.2, 0.9)) == pytest.approx((0.1, 0.45))
+    low, high = product_interval((0.5, 0.25, 1.0), (0.5, 0.25, 1.0))
+    assert (low, high) == pytest.approx((0.25 * 2 ** -np.sqrt(2), 0.25 * 2 ** np.sqrt(2)))
+    assert product_interval((1e-9, 0.0, 1e-3), (0.9, 0.8, 1.0))[0] == 0.0
 
 
 def test_every_group_is_drawn_equally_often() -> None:
@@ -88,9 +103,60 @@ def test_weights_equal_really_repeating_the_groups(
 
 def test_percentiles_skip_resamples_without_lesions() -> None:
     values = np.append(np.linspace(0, 1, 101), [np.nan] * 50)
-    assert percentile_interval(values) == pytest.approx((0.025, 0.975))
+    assert percentile_interval(values, 10**6) == pytest.approx((0.025, 0.975), abs=1e-4)
     with pytest.raises(LayerwiseError, match="no lesion"):
-        percentile_interval(np.full(10, np.nan))
+        percentile_interval(np.full(10, np.nan), 9)
+
+
+def test_percentiles_are_expanded_for_few_groups() -> None:
+    values = np.linspace(0, 1, 100_001)
+    # t(0.975, 5) = 2.5706, times sqrt(6 / 5) = 2.8159, of which the normal tail is 0.00243
+    assert percentile_interval(values, 6) == pytest.approx((0.00243, 0.99757), abs=2e-5)
+    with pytest.raises(LayerwiseError, match="at least two"):
+        percentile_interval(values, 1)
+
+
+def test_p_counts_zero_for_both_sides() -> None:
+    assert plain_p(np.zeros(99)) == expanded_p(np.zeros(99), 6) == 1.0
+    assert plain_p(np.ones(199)) == pytest.approx(2 / 200)
+    assert plain_p(np.append(np.ones(95), -np.ones(4))) == pytest.approx(2 * 5 / 100)
+
+
+def test_p_and_interval_are_two_sides_of_one_thing() -> None:
+    """The expanded p is 0.05 just where the expanded interval touches zero."""
+    draws = np.random.default_rng(0).normal(size=40_001)
+    for groups in (8, 20, 45):
+        low, _ = percentile_interval(draws, groups)
+        assert expanded_p(draws - low, groups) == pytest.approx(0.05, rel=0.03)
+
+
+def test_few_groups_cannot_give_a_small_p() -> None:
+    assert expanded_p(np.linspace(1, 2, 999), 6) == attainable_p(6) == 1 / 32
+    assert expanded_p(np.ones(999), 12) == 2 ** -11
+    assert expanded_p(np.random.default_rng(0).normal(5, 1, 20_000), 45) < 1e-4  # beyond counting
+    with pytest.raises(LayerwiseError, match="at least two"):
+        expanded_p(np.ones(9), 1)
+
+
+@pytest.mark.parametrize("groups", [6, 12])
+def test_p_of_true_nulls(groups: int) -> None:
+    """Means of independent normal differences: plain p errs far more often than 5%."""
+    generator = np.random.default_rng(groups)
+    wrong = np.zeros(2)
+    for number in range(400):
+        means = group_weights(groups, 999, number) @ generator.normal(size=groups) / groups
+        wrong += plain_p(means) < 0.05, expanded_p(means, groups) < 0.05
+    assert wrong[0] / 400 > 0.08
+    assert 0.02 <= wrong[1] / 400 <= 0.08
+
+
+def test_training_runs_are_drawn() -> None:
+    shares = seed_weights(3, 5000, [1, 2])
+    assert shares.shape == (5000, 3)
+    assert shares.sum(axis=1) == pytest.approx(np.ones(5000))
+    assert shares.mean(axis=0) == pytest.approx(np.full(3, 1 / 3), abs=0.02)
+    assert np.array_equal(seed_weights(1, 7, [1, 2]), np.ones((7, 1)))
+    assert not np.array_equal(shares, seed_weights(3, 5000, [1, 3]))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -99,7 +165,7 @@ def test_common_interface(method: str) -> None:
     answers = sensitivity_intervals(method, marks, [0.1, 0.5, 1.0])
     assert [one.method for one in answers] == [method] * 3
     assert all(0 <= one.low < one.estimate < one.high <= 1 for one in answers)
-    assert answers[1] == sensitivity_interval(method, marks, 0.5)
+    assert answers[1] == sensitivity_intervals(method, marks, [0.5])[0]
     assert answers == sensitivity_intervals(method, marks, [0.1, 0.5, 1.0])  # seeded
     if method != "idca":
         assert answers[2].estimate == froc(marks).sensitivity_at(1.0)
@@ -119,34 +185,55 @@ def test_bootstrap_sees_that_marks_of_a_group_are_alike() -> None:
     level = np.linspace(-2, 2, 10)
     alike = grouped(generator.normal(size=200), level[groups] + 0.01 * generator.normal(size=200),
                     groups, groups, np.full(10, 10), np.full(10, 20))
-    boot, independent = (sensitivity_interval(method, alike, 0.5)
+    boot, independent = (sensitivity_intervals(method, alike, [0.5])[0]
                          for method in ("bootstrap", "wilson"))
     assert boot.high - boot.low > 2 * (independent.high - independent.low)
 
 
 def test_unknown_method() -> None:
     with pytest.raises(ValueError, match="idca, bootstrap, wilson"):
-        sensitivity_interval("delta", simulated(0), 1.0)
+        sensitivity_intervals("delta", simulated(0), [1.0])
 
 
 def test_fallback_says_what_happened() -> None:
     separable = grouped(np.arange(20.0), np.arange(50.0, 60.0), np.arange(20) % 5,
                         np.arange(10) % 5, np.full(5, 2), np.full(5, 3))
-    with pytest.raises(DegenerateFit):
-        sensitivity_interval("idca", separable, 0.5)
-    answer = interval_or_fallback("idca", separable, 0.5)
+    assert isinstance(sensitivity_intervals("idca", separable, [0.5])[0], NoInterval)
+    answer, = intervals_or_fallback("idca", separable, [0.5])
     assert answer.method == "wilson"  # the same ten of fifteen lesions in every resample
     assert answer.high - answer.low > 0.3
     assert "do not overlap" in answer.note and "all resamples agree" in answer.note
+    asked, = intervals_or_fallback("bootstrap", separable, [0.5])   # as the first choice too
+    assert (asked.method, asked.note) == ("wilson", "bootstrap: all resamples agree")
     uneven = grouped(np.arange(20.0), np.arange(50.0, 60.0), np.arange(20) % 5,
                      np.arange(10) % 3, np.full(5, 2), np.full(5, 4))
-    assert interval_or_fallback("idca", uneven, 0.5).method == "bootstrap"
+    assert intervals_or_fallback("idca", uneven, [0.5])[0].method == "bootstrap"
     one_group = grouped(np.arange(20.0), np.arange(50.0, 60.0), np.zeros(20), np.zeros(10),
                         np.array([10]), np.array([15]))
-    answer = interval_or_fallback("idca", one_group, 0.5)
+    answer, = intervals_or_fallback("idca", one_group, [0.5])
     assert answer.method == "wilson"
     assert "two groups" in answer.note
-    assert interval_or_fallback("wilson", one_group, 0.5).note == ""
+    assert intervals_or_fallback("wilson", one_group, [0.5])[0].note == ""
+
+
+def test_nothing_detected_is_not_certain() -> None:
+    """No method gives [0, 0], whatever is asked for."""
+    hopeless = grouped(np.arange(50.0, 70.0), np.arange(10.0), np.arange(20) % 5,
+                       np.arange(10) % 5, np.full(5, 20), np.full(5, 2))
+    for method in METHODS:
+        answer, = intervals_or_fallback(method, hopeless, [0.05])
+        assert answer.estimate == 0 and answer.high > 0.2
+
+
+def test_misfit_is_marked() -> None:
+    generator = np.random.default_rng(5)
+    hits = np.concatenate([generator.normal(0.0, 1.0, 100), generator.normal(5.0, 0.3, 100)])
+    marks = grouped(generator.normal(size=2000), hits, np.arange(2000) % 20, np.arange(200) % 20,
+                    np.full(20, 10), np.full(20, 10))
+    assert all(one.doubt for one in intervals_or_fallback("idca", marks, [0.1, 1.0]))
+    assert not any(one.doubt for one in intervals_or_fallback("bootstrap", marks, [0.1, 1.0]))
+    fine = intervals_or_fallback("idca", simulated(0), [0.1, 0.5])
+    assert [one.doubt for one in fine] == ["", ""]
 
 
 def test_a_test_set_without_lesions_is_an_input_error() -> None:
@@ -162,10 +249,10 @@ def test_one_unreachable_point_does_not_spoil_the_others() -> None:
 
 
 def test_mean_over_seeds_keeps_the_width() -> None:
-    mean = mean_interval([Interval(0.4, 0.3, 0.5, "idca"),
+    mean = mean_interval([Interval(0.4, 0.3, 0.5, "idca", doubt="bent"),
                           Interval(0.6, 0.5, 0.7, "wilson", "why")])
     assert (mean.estimate, mean.low, mean.high) == pytest.approx((0.5, 0.4, 0.6))
-    assert (mean.method, mean.note) == ("idca+wilson", "why")
+    assert (mean.method, mean.note, mean.doubt) == ("idca+wilson", "why", "bent")
 
 
 def test_touching_bars_overlap() -> None:

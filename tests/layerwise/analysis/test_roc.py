@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score, roc_curve
+from scipy.special import ndtr
+from sklearn.metrics import roc_curve
 
-from layerwise.analysis.delong import auc_covariance, auc_difference, auc_interval
+from layerwise.analysis.delong import auc_covariance, auc_interval
 from layerwise.analysis.froc import froc
 from layerwise.analysis.marks import Marks
-from layerwise.analysis.roc import auc, roc
-from layerwise.errors import InputError
+from layerwise.ranking import area_under_roc
 
 GOLDEN = json.loads((Path(__file__).resolve().parents[2] / "golden" / "delong.json").read_text())
 SAMPLES = [name for name in GOLDEN if name != "made_by"]
@@ -31,18 +31,18 @@ def test_our_counting_is_scikit_learns(decimals: int) -> None:
     high = generator.normal(1, 1, 50).round(decimals)
     labels, values = np.repeat([0, 1], [80, 50]), np.concatenate([low, high])
     false_rate, true_rate, _ = roc_curve(labels, values, drop_intermediate=False)
-    marks = roc_sample(low, high)
-    for curve in (froc(marks), roc(marks)):
-        assert curve.fp_per_case == pytest.approx(false_rate)
-        assert curve.sensitivity == pytest.approx(true_rate)
-        assert curve.thresholds[0] == np.inf
-    assert auc(marks) == pytest.approx(roc_auc_score(labels, values))
-    assert auc_interval(low, high)[0] == pytest.approx(auc(marks))
+    curve = froc(roc_sample(low, high))
+    assert curve.fp_per_case == pytest.approx(false_rate)
+    assert curve.sensitivity == pytest.approx(true_rate)
+    assert curve.thresholds[0] == np.inf
 
 
-def test_one_class_has_no_roc() -> None:
-    with pytest.raises(InputError, match="needs both"):
-        auc(roc_sample(np.zeros(3), np.zeros(0)))
+@pytest.mark.parametrize("decimals", [6, 0])
+def test_delongs_area_counts_ties_half(decimals: int) -> None:
+    generator = np.random.default_rng(decimals)
+    low, high = (generator.normal(*of).round(decimals) for of in ((0, 1, 40), (1, 1, 30)))
+    area, _ = auc_covariance(low[None], high[None])
+    assert area_under_roc(low, high) == pytest.approx(area[0], abs=1e-12)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -51,11 +51,11 @@ def test_delong_is_that_of_proc(name: str) -> None:
     labels = np.array(golden["labels"]) == 1
     systems = np.array([golden["first"], golden["second"]])
     negatives, positives = systems[:, ~labels], systems[:, labels]
-    area, low, high = auc_interval(negatives[0], positives[0])
-    assert area == pytest.approx(golden["auc"][0], abs=1e-12)
-    assert (low, high) == pytest.approx(golden["interval"], abs=1e-9)
-    difference, p = auc_difference(negatives, positives)
-    assert difference == pytest.approx(golden["auc"][0] - golden["auc"][1], abs=1e-12)
+    areas, covariance = auc_covariance(negatives, positives)
+    assert areas == pytest.approx(golden["auc"], abs=1e-12)
+    assert auc_interval(negatives[0], positives[0]) == pytest.approx(golden["interval"], abs=1e-9)
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    p = 2 * ndtr(-abs(areas[0] - areas[1]) / np.sqrt(variance))     # the paired test of pROC
     assert p == pytest.approx(golden["p"], abs=1e-9)
 
 
@@ -70,6 +70,9 @@ def test_delong_by_its_definition() -> None:
     assert covariance[0, 0] == pytest.approx(expected)
 
 
-def test_a_system_does_not_differ_from_itself() -> None:
-    low, high = np.arange(5.0), np.arange(3.0, 9.0)
-    assert auc_difference(np.stack([low, low]), np.stack([high, high])) == (0.0, 1.0)
+@pytest.mark.parametrize(("low", "high"), [
+    (np.arange(5.0), np.arange(10.0, 16.0)), (np.arange(10.0, 16.0), np.arange(5.0)),  # AUC 1 and 0
+    (np.arange(5.0), np.array([2.5])), (np.array([0.5]), np.arange(5.0)), (np.zeros(0), np.ones(3)),
+])
+def test_no_interval_where_nothing_varies(low: np.ndarray, high: np.ndarray) -> None:
+    assert auc_interval(low, high) is None

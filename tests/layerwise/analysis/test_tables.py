@@ -60,11 +60,11 @@ def test_p_values_in_the_papers_style(p: float, text: str) -> None:
 
 def test_three_formats() -> None:
     table = TextTable("t", "A & B", ("x", "p<.05 | µ"), (("50%", "a, b"), ("−1", "2|3")),
-                      "Note_1.")
+                      "Note_1.", (("data", "phantom"),))
     assert table.markdown().splitlines()[2:6] == [
         "| x | p<.05 \\| µ |", "|---|---|", "| 50% | a, b |", "| −1 | 2\\|3 |"]
     assert list(csv.reader(io.StringIO(table.csv()))) == [
-        ["x", "p<.05 | µ"], ["50%", "a, b"], ["−1", "2|3"]]
+        ["x", "p<.05 | µ", "data"], ["50%", "a, b", "phantom"], ["−1", "2|3", "phantom"]]
     latex = table.latex()
     assert r"\caption{A \& B}" in latex
     assert r"  50\% & a, b \\" in latex and r"  $-$1 & 2|3 \\" in latex
@@ -74,25 +74,59 @@ def test_three_formats() -> None:
         TextTable("t", "", ("x",), (("1", "2"),))
 
 
-def test_all_tables_are_written(results: Path, tmp_path: Path) -> None:
-    written = write_tables([results], tmp_path)
-    assert all(path.is_file() for path in written)
-    names = {str(path.relative_to(tmp_path)) for path in written}
+@pytest.fixture(scope="module")
+def tables(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with all tables of the made-up results."""
+    out = tmp_path_factory.mktemp("tables")
+    written = write_tables([results], out)
+    assert sorted(written) == sorted(path for path in out.rglob("*") if path.is_file())
+    return out
+
+
+def test_all_tables_are_written(tables: Path) -> None:
+    names = {str(path.relative_to(tables)) for path in tables.rglob("*")}
     assert {"tables-I-II.md", "table-II.csv", "polyp/phantom/operating-points.md",
             "polyp/phantom/operating-idca.csv", "polyp/phantom/pairs.tex",
             "polyp/phantom/table-S1.csv", "frames/phantom/table-S3-bootstrap.csv",
             "frames/phantom/auc.csv", "cimt/phantom/fig9.csv",
             "cimt/phantom/table-S4-lumen_intima.csv"} <= names
-    rows = list(csv.DictReader((tmp_path / "polyp/phantom/operating-wilson.csv").open()))
+    rows = list(csv.DictReader((tables / "polyp/phantom/operating-wilson.csv").open()))
     conv1 = [row for row in rows if row["system"].endswith("conv1-fc8")
              and row["training data"] == "100%"]
     assert [row["seed"] for row in conv1] == ["0", "1", "mean"]
-    assert list(rows[0])[3:] == ["0.001 FP/frame", "0.01 FP/frame", "0.1 FP/frame", "1 FP/frame"]
-    text = (tmp_path / "polyp/phantom/operating-points.md").read_text()
+    assert list(rows[0])[3:] == ["0.001 FP/frame °", "0.01 FP/frame °", "0.1 FP/frame",
+                                 "1 FP/frame", "data", "source weights"]
+    text = (tables / "polyp/phantom/operating-points.md").read_text()
     assert "stand-in" in text and "12 groups" in text
-    assert "At 0.001 FP/frame this test set allows no false positive at all" in text
-    numbers = list(csv.DictReader((tmp_path / "polyp/phantom/table-S1-numbers.csv").open()))
+    assert "At 0.001 FP/frame it allows no false positive at all" in text
+    assert "highest score among its candidates" in text
+    numbers = list(csv.DictReader((tables / "polyp/phantom/table-S1-numbers.csv").open()))
     assert len(numbers) == 45 * 4
-    triangle = list(csv.reader((tmp_path / "polyp/phantom/table-S1.csv").open()))
-    assert len(triangle) == 10 and [len(row) for row in triangle] == [10] * 10
-    assert triangle[1][2:] == [""] * 8
+    triangle = list(csv.reader((tables / "polyp/phantom/table-S1.csv").open()))
+    assert len(triangle) == 10 and [len(row) for row in triangle] == [12] * 10
+    assert triangle[1][2:10] == [""] * 8
+    text = (tables / "polyp/phantom/pairs.md").read_text()
+    assert "smallest attainable p 0.00049" in text          # twelve groups: 2^-11
+    assert "the 90 comparisons at the table's points and over the 90 at the others" in text
+    assert text.count("may still be too narrow") == 2       # under the bootstrap and the numbers
+    assert "°: the test set allows fewer than 5 false positives at 0.001, 0.01" in text
+    text = (tables / "cimt/phantom/table-S4.md").read_text()
+    assert "Takes the 132 regions as independent, though they come from 11 subjects" in text
+    assert "paired t-test over subjects' means, after Holm" in text
+
+
+def test_no_number_is_parted_from_its_stand_in(tables: Path) -> None:
+    """Every table of every file says what data it comes from; the paper's own say that."""
+    written = list(tables.glob("*/phantom/*"))
+    assert len(written) > 20
+    for path in written:
+        text = path.read_text()
+        if path.suffix == ".csv":
+            data = {row["data"] for row in csv.DictReader(io.StringIO(text))}
+            assert data == ({"the paper's"} if path.stem.endswith("paper")
+                            else {"phantom (stand-in)"}), path
+        else:
+            mark = "**Table" if path.suffix == ".md" else r"\begin{table}"
+            tables = text.split(mark)[1:] if "pairs" in path.stem or "S4" in path.stem else [text]
+            for table in tables:
+                assert "stand-in" in table or "the paper's" in table, (path, table[:80])

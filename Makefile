@@ -20,7 +20,7 @@ polyp-sweep:   ## train and score all depths; DATA=FOLDER for your frames, PROFI
 prototxt:      ## write prototxt/ and solvers/ anew from the rows of python/layerwise
 	$(RUN) layerwise generate
 
-figures:       ## redraw figures and tables of results/ (no Caffe, no images)
+figures:       ## redraw figures, tables, claims and report of results/ into figures/ (no training, no images)
 	$(RUN) layerwise figures results --out figures
 
 test:          ## run the tests, then try the Docker image where buildah is installed

@@ -93,8 +93,8 @@ PREPARING = _options(
 TRAINING = _options(
     RUNS,
     click.option("--weights", type=click.Path(dir_okay=False),
-                 help="Source caffemodel; default: bvlc_alexnet in the data folder, "
-                      "else the stand-in."),
+                 help="Source caffemodel, or a stand-in's .npz; default: bvlc_alexnet in the "
+                      "data folder, else the stand-in."),
     click.option("--mean", type=click.Path(dir_okay=False),
                  help="Mean image (binaryproto); its channel means replace (104, 117, 123)."),
     click.option("--iterations", type=click.IntRange(1), help="Longest training."),
@@ -179,7 +179,10 @@ def weights(task: str, data: str, weights: str | None, fetch: bool, mirror: tupl
 @TRAINING
 @PREPARING
 def train(task: str, depth: str, fraction: int, seed: int, **options: Any) -> None:
-    """Train one network: TASK at DEPTH (fc8 ... conv1, or scratch).
+    """Train one network; `evaluate` scores it too.
+
+    DEPTH is the first tuned layer, fc8, fc7, fc6, conv5 ... conv1, or scratch (scratch-gaussian),
+    scratch-xavier, scratch-msra. Ctrl-C finishes the iteration; the same command resumes.
 
     \b
     layerwise train polyp conv4
@@ -203,7 +206,11 @@ def train(task: str, depth: str, fraction: int, seed: int, **options: Any) -> No
 @TRAINING
 @PREPARING
 def evaluate(task: str, depth: str, fraction: int, seed: int, **options: Any) -> None:
-    """Score the test set with one network, training it first if need be."""
+    """Score the test set with one network, training it first if need be.
+
+    \b
+    layerwise evaluate polyp conv4 --seed 2
+    """
     from layerwise.frozen import tail_of
     from layerwise.launch import evaluate_run
     from layerwise.session import Session
@@ -228,6 +235,8 @@ def sweep(task: str, depths: str | None, fractions: list[int], seeds: list[int],
           **options: Any) -> None:
     """Train and score TASK at every depth and from scratch, and draw the figures.
 
+    Ctrl-C finishes the iterations under way; the same command resumes. Finished runs stay.
+
     \b
     layerwise sweep polyp
     layerwise sweep polyp --fractions 100,50,25 --seeds 1,2,3
@@ -246,46 +255,57 @@ def sweep(task: str, depths: str | None, fractions: list[int], seeds: list[int],
         click.echo(f"{run.init:17s} {run.fraction:3d}% seed {run.seed}: "
                    f"{'FAILED: ' + outcome.error if outcome.error else 'scored'}")
     if any(not outcome.error for outcome in outcomes):
-        _write_results(session.setting.folder, session.setting.runs / "figures")
+        _write_results((str(session.setting.folder),), session.setting.runs / "figures")
     if any(outcome.error for outcome in outcomes):
         sys.exit(LayerwiseError.exit_code)
 
 
 RESULTS = _options(
     click.argument("folders", nargs=-1, type=FOLDER),
-    click.option("--out", type=FOLDER, default="figures", show_default=True))
+    click.option("--out", type=FOLDER, default="figures", show_default=True,
+                 help="Folder to write to; files go to OUT/<task>/<dataset>/."),
+    click.option("--method", type=click.Choice(["idca", "bootstrap", "wilson"]), default="idca",
+                 show_default=True, help="Error bars: the paper's model, groups, or binomial."))
 
 
 @main.command()
 @RESULTS
-@click.option("--method", type=click.Choice(["idca", "bootstrap", "wilson"]), default="idca",
-              show_default=True, help="Error bars: the paper's model, groups, or binomial.")
 def figures(folders: tuple[str, ...], out: str, method: str) -> None:
-    """Draw the paper's figures and tables from run folders (default: results/); needs no Caffe."""
-    from layerwise.analysis.figures import draw_figures
-    from layerwise.analysis.tables import write_tables
+    """Redraw figures, tables, claims and report from finished runs (default: results/).
 
-    roots = _roots(folders)
-    _list(draw_figures(roots, Path(out), method))
-    _list(write_tables(roots, Path(out)))
+    \b
+    layerwise figures                          the committed results, into figures/
+    layerwise figures runs --out runs/figures  your own
+    """
+    _write_results(folders, Path(out), method)
 
 
 @main.command()
 @RESULTS
+def report(folders: tuple[str, ...], out: str, method: str) -> None:
+    """Write one self-contained HTML page per data set from finished runs (default: results/).
+
+    \b
+    layerwise report runs --out runs/figures   runs/figures/polyp/phantom-quick/report.html
+    """
+    from layerwise.analysis.report import write_report
+
+    _list(write_report(_roots(folders), Path(out), method))
+
+
+@main.command()
+@click.argument("folders", nargs=-1, type=FOLDER)
+@click.option("--out", type=FOLDER, default="figures", show_default=True,
+              help="Folder to write to; files go to OUT/<task>/<dataset>/.")
 def claims(folders: tuple[str, ...], out: str) -> None:
-    """Decide the paper's claims from run folders (default: results/); needs no Caffe."""
+    """Decide the paper's claims from finished runs (default: results/).
+
+    \b
+    layerwise claims runs --out runs/figures   claims.md and claims.json per data set
+    """
     from layerwise.analysis.claims import write_claims
 
     _list(write_claims(_roots(folders), Path(out)))
-
-
-@main.command()
-@RESULTS
-def report(folders: tuple[str, ...], out: str) -> None:
-    """Write one self-contained HTML page per data set (default: results/); needs no Caffe."""
-    from layerwise.analysis.report import write_report
-
-    _list(write_report(_roots(folders), Path(out)))
 
 
 @main.command()
@@ -307,15 +327,17 @@ def _list(paths: list[Path]) -> None:
         click.echo(str(path))
 
 
-def _write_results(study: Path, out: Path) -> None:
-    """Figures, tables, claims and report of one data set's runs."""
+def _write_results(folders: tuple[str, ...], out: Path, method: str = "idca") -> None:
     from layerwise.analysis.claims import write_claims
     from layerwise.analysis.figures import draw_figures
     from layerwise.analysis.report import write_report
     from layerwise.analysis.tables import write_tables
 
-    for write in (draw_figures, write_tables, write_claims, write_report):
-        _list(write([study], out))
+    roots = _roots(folders)
+    _list(draw_figures(roots, out, method))
+    _list(write_tables(roots, out))
+    _list(write_claims(roots, out))
+    _list(write_report(roots, out, method))
 
 
 def _summary(folder: Path) -> str:

@@ -61,6 +61,9 @@ class Session:
         mean = read_mean(Path(options["mean"])) if options["mean"] else MEAN_BGR
         if options["gpu"] is not None:
             check_gpu(options["gpu"])
+        if options["images"] and not Path(options["images"]).is_dir():
+            raise InputError(f"{options['images']}: no such folder (folders below /usr, /etc, /var "
+                             "and /run are seen only when LAYERWISE_BIND names them)")
         source = _source(row, rows, options)
         prepared = prepare_data(task, fractions, options).resolve()
         threads = options["threads"] or 1

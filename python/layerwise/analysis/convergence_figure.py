@@ -55,6 +55,8 @@ def draw_convergence(study: Study) -> Figure:
         axes.plot(crosses, np.zeros(crosses.size), linestyle="none", marker="x",
                   color=system.colour, clip_on=False, zorder=5)
     axes.set_xscale("log")
+    low, high = axes.get_xlim()               # whole decades, as the paper's axis has them
+    axes.set_xlim(10 ** np.floor(np.log10(low)), 10 ** np.ceil(np.log10(high)))
     axes.set_ylim(0, 1)
     axes.set_xlabel("#mini−batches")
     axes.set_ylabel("AUC")

@@ -31,9 +31,15 @@ def curve_caption(study: Study, runs: Sequence[Run], points: Sequence[float], ba
     if any(len(study.of(run.init, run.fraction)) > 1 for run in runs):
         parts.append("mean of seeds, each thin")
     parts += replaced_bars(bars, method)
-    doubted = [where for where, bar in bars if bar.doubt]
+    doubted: dict[str, list[str]] = {}
+    for where, bar in bars:
+        if bar.doubt:
+            system, _, point = where.partition(" at ")
+            doubted.setdefault(system, []).append(point)
     if doubted:
-        parts.append(f"the model does not fit: {', '.join(doubted)}")
+        parts.append("the model does not fit: " + ", ".join(
+            system if len(places) == len(points) else f"{system} at {' and '.join(places)}"
+            for system, places in doubted.items()))
     marks = study.marks
     blurred = [f"{point:g}" for point in points if marks is not None and not resolved(point, marks)]
     if blurred:

@@ -17,11 +17,16 @@ FOLDER = click.Path(file_okay=False, path_type=None)
 
 
 class Group(click.Group):
-    """Prints a LayerwiseError as one line and exits with its code, instead of a traceback."""
+    """Prints what is wrong as one line and exits with its code, instead of usage or traceback."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().main(*args, **kwargs)
+            sys.exit(super().main(*args, **{**kwargs, "standalone_mode": False}))
+        except click.Abort:
+            sys.exit(130)
+        except click.ClickException as error:
+            click.echo(f"layerwise: {error.format_message()} (see --help)", err=True)
+            sys.exit(InputError.exit_code)
         except LayerwiseError as error:
             click.echo(f"layerwise: {error}", err=True)
             sys.exit(error.exit_code)

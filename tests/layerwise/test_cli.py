@@ -60,5 +60,6 @@ def test_one_clear_line_and_exit_code_2(arguments, message, tmp_path, project, m
     done = run(*arguments, LAYERWISE_DATA=str(data), LAYERWISE_RUNS=str(runs))
     assert done.returncode == 2
     lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1 and lines[0].startswith("layerwise: ") and message.lower() in lines[0].lower()
+    assert len(lines) == 1 and lines[0].startswith("layerwise: ")
+    assert message.lower() in lines[0].lower()
     assert not runs.exists() and not data.exists()

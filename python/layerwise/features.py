@@ -19,7 +19,7 @@ import numpy as np
 
 from layerwise.contracts import atomic_text, sync
 from layerwise.errors import InputError
-from layerwise.score import BATCH, batches
+from layerwise.score import BATCH, batches, feed, less_mean
 
 FILE_PATCHES = 256
 LISTING = "files.txt"     # names, relative, so that the data folder may be moved
@@ -60,16 +60,13 @@ def store(net: Any, patches: Path, targets: dict[str, Path], mean_bgr: Sequence[
 
     Raises InputError when the LMDB is unusable.
     """
-    mean = np.asarray(mean_bgr, np.float32).reshape(1, -1, 1, 1)
     partial = {blob: folder.with_name(f".{folder.name}{PARTIAL}{os.getpid()}")
                for blob, folder in targets.items()}
     top = [layer for layer, blob in zip(net._layer_names, _tops(net)) if blob in targets][-1]
     writers = {blob: _Writer(folder, blob) for blob, folder in partial.items()}
     try:
         for keys, images, labels in batches(patches, batch_size):
-            if net.blobs["data"].data.shape[0] != len(keys):
-                net.blobs["data"].reshape(len(keys), *images.shape[1:])
-            net.blobs["data"].data[...] = images.astype(np.float32) - mean
+            feed(net, "data", less_mean(images, mean_bgr))
             net.forward(end=top)
             for blob, writer in writers.items():
                 writer.add(net.blobs[blob].data, labels)
@@ -141,9 +138,7 @@ def predict(net: Any, folder: Path, blob: str, progress: Callable[[int], None] |
                              f"delete {folder}") from None
         for begin in range(0, len(labels), BATCH):
             part = values[begin:begin + BATCH]
-            if net.blobs[blob].data.shape != part.shape:
-                net.blobs[blob].reshape(*part.shape)
-            net.blobs[blob].data[...] = part
+            feed(net, blob, part)
             probabilities.append(net.forward()["prob"].reshape(len(part), -1).copy())
             if progress:
                 progress(len(part))

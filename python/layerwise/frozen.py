@@ -93,17 +93,16 @@ def store_features(setting: Setting, runs: Sequence[Run], budget_bytes: float, j
     sizes = {name: len(read_index(setting.prepared / name / "index.csv")) for name in batch_of}
     with _locked(setting.prepared / "features") as folder:
         requests: dict[str, dict[str, Any]] = {}
-        missing = [item for item in worth_storing(_items(pending, sizes), budget_bytes)
-                   if not features.is_stored(_place(setting, item.name, item.blob,
-                                                    batch_of[item.name]))]
+        places = {item: _place(setting, item.name, item.blob, batch_of[item.name])
+                  for item in worth_storing(_items(pending, sizes), budget_bytes)}
+        missing = [item for item, place in places.items() if not features.is_stored(place)]
         for item in missing:
             request = requests.setdefault(item.name, {
                 "patches": str(setting.prepared / item.name / "lmdb"), "targets": {},
                 "mean_bgr": setting.mean_bgr, "batch_size": batch_of[item.name],
                 "source": str(setting.source.path), "gpu": setting.gpu,
                 "deploy": str(folder / "deploy.prototxt")})
-            request["targets"][item.blob] = str(_place(setting, item.name, item.blob,
-                                                       batch_of[item.name]))
+            request["targets"][item.blob] = str(places[item])
         check_free(folder, sum(item.size_bytes for item in missing))
         with atomic_text(folder / "deploy.prototxt") as handle:
             handle.write(text_of(alexnet.deploy("AlexNet", setting.task.last_layer,

@@ -101,6 +101,8 @@ def _train(setting: Setting, run: Run, folder: Path, tail: Tail | None, children
            on_event: OnEvent, lock: int) -> None:
     if is_trained(folder):
         return
+    for left in folder.glob(".*.partial-*"):      # of a process that was killed while writing
+        left.unlink()
     check_free(folder, 5 * 4 * alexnet.parameters(len(run.classes)))   # old and new state, best
     if (folder / STATE).exists():
         if not (folder / TAIL).exists():

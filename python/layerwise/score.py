@@ -45,6 +45,18 @@ def batches(lmdb_folder: Path, size: int) -> Iterator[tuple[list[str], np.ndarra
                          "delete its folder and run `layerwise prepare` again") from None
 
 
+def less_mean(images: np.ndarray, mean_bgr: Sequence[float]) -> np.ndarray:
+    """Images (n, 3, rows, columns) uint8 BGR as float32 less the channel means."""
+    return images.astype(np.float32) - np.asarray(mean_bgr, np.float32).reshape(1, -1, 1, 1)
+
+
+def feed(net: Any, blob: str, values: np.ndarray) -> None:
+    """Put a batch into an input blob of a pycaffe net, which takes the batch's size."""
+    if net.blobs[blob].data.shape != values.shape:
+        net.blobs[blob].reshape(*values.shape)
+    net.blobs[blob].data[...] = values
+
+
 def predict(net: Any, lmdb_folder: Path, mean_bgr: Sequence[float],
             progress: Callable[[int], None] | None = None
             ) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -55,13 +67,10 @@ def predict(net: Any, lmdb_folder: Path, mean_bgr: Sequence[float],
         mean_bgr: subtracted from each channel, on the 0..255 scale.
         progress: called with the number of patches done since the last call.
     """
-    mean = np.asarray(mean_bgr, np.float32).reshape(1, -1, 1, 1)
     all_keys: list[str] = []
     all_labels, probabilities = [], []
     for keys, images, labels in batches(lmdb_folder, BATCH):
-        if net.blobs["data"].data.shape[0] != len(keys):
-            net.blobs["data"].reshape(len(keys), *images.shape[1:])
-        net.blobs["data"].data[...] = images.astype(np.float32) - mean
+        feed(net, "data", less_mean(images, mean_bgr))
         probabilities.append(net.forward()["prob"].reshape(len(keys), -1).copy())
         all_keys += keys
         all_labels.append(labels)

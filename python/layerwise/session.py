@@ -75,7 +75,7 @@ class Session:
         self.runs = [make_run(self.setting, depth, fraction, seed)
                      for seed in seeds for fraction in fractions for depth in rows]
         self.children = Children()
-        self.options = options
+        self._cache_bytes = options["cache_gb"] * 1e9
         self._lock = threading.Lock()
         self._done: dict[tuple[str, int, int], int] = {}
 
@@ -101,8 +101,8 @@ class Session:
                 with self._lock:
                     bar.total = total
                     bar.update(done)
-            store_features(self.setting, self.runs, self.options["cache_gb"] * 1e9, self.jobs,
-                           self.children, on_event)
+            store_features(self.setting, self.runs, self._cache_bytes, self.jobs, self.children,
+                           on_event)
 
     def on_event(self, run: Run, event: Mapping[str, Any]) -> None:
         """Move the bar on by what a child reports, and print each validation."""

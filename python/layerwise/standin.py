@@ -6,7 +6,6 @@ the file is made: `standin_recipe` (needs PyTorch). What it is good for: docs/st
 """
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import click
 import numpy as np
 
 from layerwise.alexnet import parameter_shapes
+from layerwise.contracts import replacing, write_bytes
 from layerwise.errors import InputError
 
 Blobs = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -75,14 +75,8 @@ def save_standin(arrays: Mapping[str, np.ndarray], path: Path) -> None:
     for name, half in halves.items():
         if not np.isfinite(half).all():
             raise InputError(f"{path}: {name} has values float16 cannot hold; nothing written")
-    partial = _partial(path)
-    try:
-        with partial.open("wb") as handle:
-            np.savez(handle, **halves)
-        os.replace(partial, path)
-    finally:
-        if partial.exists():
-            partial.unlink()
+    with replacing(path) as partial, partial.open("wb") as handle:
+        np.savez(handle, **halves)
 
 
 def write_caffemodel(blobs: Mapping[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
@@ -97,13 +91,7 @@ def write_caffemodel(blobs: Mapping[str, tuple[np.ndarray, np.ndarray]], path: P
             blob = layer.blobs.add()
             blob.shape.dim.extend(array.shape)
             blob.MergeFromString(_packed_data(array))
-    partial = _partial(path)
-    try:
-        partial.write_bytes(net.SerializeToString(deterministic=True))
-        os.replace(partial, path)
-    finally:
-        if partial.exists():
-            partial.unlink()
+    write_bytes(path, net.SerializeToString(deterministic=True))
 
 
 def _packed_data(array: np.ndarray) -> bytes:
@@ -114,12 +102,6 @@ def _packed_data(array: np.ndarray) -> bytes:
         length += bytes([rest & 127 | 128])
         rest >>= 7
     return bytes([5 << 3 | 2]) + length + bytes([rest]) + values
-
-
-def _partial(path: Path) -> Path:
-    """A sibling to write to, so that `path` appears only when complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.partial-{os.getpid()}")
 
 
 def distil(images: Path, conv_teacher: Path, classifier_teacher: Path, out: Path,

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from layerwise import features
-from layerwise.contracts import LOG_COLUMNS, atomic_text, read_table, sync
+from layerwise.contracts import LOG_COLUMNS, atomic_text, read_table, replacing, sync
 from layerwise.device import use_device
 from layerwise.errors import LayerwiseError
 from layerwise.runs import (
@@ -226,13 +226,11 @@ def _save(folder: Path, solver: Any, progress: Progress, best: str | None = None
     for path in (model, stem.with_name(stem.name + ".solverstate")):
         sync(path)
     if best:
-        partial = folder / f".{best}.partial"
-        partial.unlink(missing_ok=True)
-        try:
-            os.link(model, partial)
-        except OSError:                    # a file system without hard links
-            shutil.copyfile(model, partial)
-        os.replace(partial, folder / best)
+        with replacing(folder / best) as partial:
+            try:
+                os.link(model, partial)
+            except OSError:                # a file system without hard links
+                shutil.copyfile(model, partial)
     progress.saved = progress.iteration
     write_json(folder / STATE, vars(progress))
     for path in old:
@@ -261,10 +259,9 @@ def _finish(folder: Path, run: Run, source: Path | None, tail: Tail | None, prog
     if tail:
         net = caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST, weights=str(source))
         net.copy_from(str(folder / TAIL_BEST))
-        partial = folder / f".{BEST}.partial"
-        net.save(str(partial))
-        sync(partial)
-        os.replace(partial, folder / BEST)
+        with replacing(folder / BEST) as partial:
+            net.save(str(partial))
+            sync(partial)
     write_json(folder / RESULT, {
         "ended_by": reason, "iterations": progress.iteration, "best_auc": progress.best_auc,
         "best_iteration": progress.best_iteration, "seconds": round(progress.seconds, 3),

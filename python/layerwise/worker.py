@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from layerwise import features
-from layerwise.contracts import read_candidates, read_cases, sync, write_scores
+from layerwise.contracts import read_candidates, read_cases, replacing, sync, write_scores
 from layerwise.device import use_device
 from layerwise.errors import InputError, LayerwiseError
 from layerwise.runs import BEST, PATCHES, SCORES, TAIL_DEPLOY, Run, load_run, read_tail
@@ -71,13 +71,12 @@ def _write_patches(path: Path, keys: list[str], labels: np.ndarray,
                    probabilities: np.ndarray) -> None:
     import h5py
 
-    partial = path.with_name(f".{path.name}.partial")
-    with h5py.File(str(partial), "w") as archive:
-        archive["key"] = np.array(keys, dtype="S8")
-        archive["label"] = labels.astype(np.int32)
-        archive["probability"] = probabilities.astype(np.float32)
-    sync(partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        with h5py.File(str(partial), "w") as archive:
+            archive["key"] = np.array(keys, dtype="S8")
+            archive["label"] = labels.astype(np.int32)
+            archive["probability"] = probabilities.astype(np.float32)
+        sync(partial)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -147,6 +147,14 @@ class Killed(Exception):
     """Raised while an event is handled: the child is killed by SIGKILL."""
 
 
+def kill_at(iteration: int, depth: str, shared: Setting) -> None:
+    def kill(run, event):
+        if event.get("iteration") == iteration:
+            raise Killed
+    with pytest.raises(Killed):
+        train_at(depth, shared, kill)
+
+
 @pytest.mark.parametrize("depth", ["fc8", "fc6", "conv5", "conv3"])
 def test_stored_prefix_gives_the_same_trajectory(prepared, source_weights, tmp_path, depth):
     """Losses, AUCs, scores and weights of the tail equal those of the whole network to the bit."""
@@ -155,12 +163,7 @@ def test_stored_prefix_gives_the_same_trajectory(prepared, source_weights, tmp_p
     shared = setting(prepared, tmp_path / "tail", source_weights)
     store_features(shared, [make_run(shared, DEPTHS[depth], 100, 7)], 1e9, 2, Children(),
                    lambda done, total: None)
-
-    def kill(run, event):
-        if event.get("iteration") == 3:
-            raise Killed
-    with pytest.raises(Killed):
-        train_at(depth, shared, kill)
+    kill_at(3, depth, shared)
     tail = train_at(depth, shared, verb=evaluate_run)
     assert read_json(tail / "result.json")["stored_prefix"] == prefix.BOUNDARIES[depth]
     assert read_json(whole / "result.json")["stored_prefix"] is None
@@ -175,11 +178,7 @@ def test_stored_prefix_gives_the_same_trajectory(prepared, source_weights, tmp_p
 def test_killed_runs_resume_to_the_same_bits(prepared, uninterrupted, tmp_path):
     shared = setting(prepared, tmp_path)
     for fatal in (1, 3, 5):
-        def kill(run, event, fatal=fatal):
-            if event.get("iteration") == fatal:
-                raise Killed
-        with pytest.raises(Killed):
-            train_at("scratch-gaussian", shared, kill)
+        kill_at(fatal, "scratch-gaussian", shared)
     folder = train_at("scratch-gaussian", shared, verb=evaluate_run)
     assert content(folder) == content(uninterrupted)
 
@@ -204,12 +203,7 @@ def test_a_set_that_is_no_multiple_of_the_batch_resumes_to_the_same_bits(tmp_pat
     data = tiny.write_prepared(tmp_path / "polyp" / "tiny", train=10)
     whole = train_at("scratch-gaussian", setting(data, tmp_path / "whole"), verb=evaluate_run)
     shared = setting(data, tmp_path / "killed")
-
-    def kill(run, event):
-        if event.get("iteration") == 5:
-            raise Killed
-    with pytest.raises(Killed):
-        train_at("scratch-gaussian", shared, kill)
+    kill_at(5, "scratch-gaussian", shared)
     assert content(train_at("scratch-gaussian", shared, verb=evaluate_run)) == content(whole)
 
 
@@ -221,12 +215,7 @@ def test_moved_folders_resume_to_the_same_bits(prepared, source_weights, tmp_pat
     shared = setting(data, tmp_path / "here" / "runs", source_weights)
     store_features(shared, [make_run(shared, DEPTHS["fc6"], 100, 7)], 1e9, 1, Children(),
                    lambda done, total: None)
-
-    def kill(run, event):
-        if event.get("iteration") == 3:
-            raise Killed
-    with pytest.raises(Killed):
-        train_at("fc6", shared, kill)
+    kill_at(3, "fc6", shared)
     (tmp_path / "here").rename(tmp_path / "there")
     shared = setting(tmp_path / "there" / "polyp" / "tiny", tmp_path / "there" / "runs",
                      source_weights)
@@ -240,25 +229,18 @@ def test_killed_before_result_json_it_ends_all_the_same(prepared, source_weights
     shared = setting(prepared, tmp_path, source_weights)
     store_features(shared, [make_run(shared, DEPTHS["fc8"], 100, 7)], 1e9, 1, Children(),
                    lambda done, total: None)
-
-    def kill(run, event):
-        if event.get("iteration") == 6:
-            raise Killed
-    with pytest.raises(Killed):
-        train_at("fc8", shared, kill)
-    folder = train_at("fc8", shared)
+    kill_at(6, "fc8", shared)
+    folder = make_run(shared, DEPTHS["fc8"], 100, 7).folder(tmp_path)
+    (folder / ".best.caffemodel.partial-1-1").write_bytes(b"cut short")
+    train_at("fc8", shared)
+    assert not list(folder.glob(".*"))
     assert read_json(folder / "result.json")["iterations"] == 6
     assert not list(folder.glob("state*")) and not (folder / "tail_best.caffemodel").exists()
 
 
 def test_resuming_in_another_environment_is_recorded(prepared, tmp_path):
     shared = setting(prepared, tmp_path)
-
-    def kill(run, event):
-        if event.get("iteration") == 3:
-            raise Killed
-    with pytest.raises(Killed):
-        train_at("scratch-gaussian", shared, kill)
+    kill_at(3, "scratch-gaussian", shared)
     folder = train_at("scratch-gaussian", replace(shared, blas={**ONE_THREAD, "X": "1"}),
                       verb=evaluate_run)
     config = read_json(folder / "config.json")

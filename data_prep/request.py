@@ -20,7 +20,7 @@ class Request:
     source: Path | None
     data: Path
     profile: Profile
-    seed: int
+    seed: int = 1
     test_fraction: float = 0.5
     fractions: tuple[float, ...] = (1.0, 0.5, 0.25)
     jobs: int = 1

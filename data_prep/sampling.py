@@ -1,4 +1,4 @@
-"""Balanced sets of patches out of candidates x augmentations (paper: "stratified")."""
+"""Balanced sets of patches out of candidates x views (paper: "stratified")."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.patches import AUGMENTATIONS, Augmentation, test_augmentations
 from layerwise.contracts import Candidate
 from layerwise.errors import InputError
 
@@ -16,7 +15,7 @@ class PatchRow:
     """One patch to cut."""
 
     candidate: Candidate
-    augmentation: Augmentation
+    view: str
 
 
 def _pools(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
@@ -25,13 +24,14 @@ def _pools(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candi
             [row for row in candidates if row.label == 0])
 
 
-def balanced_size(candidates: Sequence[Candidate], size: int, multiple: int) -> int:
+def balanced_size(candidates: Sequence[Candidate], views: int, size: int, multiple: int) -> int:
     """Length of the largest balanced set of at most `size` patches, a multiple of `multiple`.
 
-    Raises InputError when not even one multiple remains.
+    `views` is the number of different patches of a candidate. Raises InputError when not even one
+    multiple remains.
     """
     positive, negative = _pools(candidates)
-    half = min(size // 2, len(AUGMENTATIONS) * min(len(positive), len(negative)))
+    half = min(size // 2, views * min(len(positive), len(negative)))
     total = 2 * half // multiple * multiple
     if total < 2:
         raise InputError(f"only {2 * half} balanced patches ({len(positive)} positive, "
@@ -40,25 +40,24 @@ def balanced_size(candidates: Sequence[Candidate], size: int, multiple: int) -> 
     return total
 
 
-def balanced(candidates: Sequence[Candidate], size: int, multiple: int,
+def balanced(candidates: Sequence[Candidate], views: Sequence[str], size: int, multiple: int,
              rng: np.random.Generator) -> list[PatchRow]:
     """At most `size` patches, half positive, half negative, in random order.
 
-    Both classes are drawn without replacement from all candidates x 120 augmentations, as the
-    paper's round set sizes imply that positives were down-sampled too. Where a class has too few,
-    the set is the largest balanced one. Its length is rounded down to a `multiple` (the batch
-    size: Caffe never reshuffles, so an epoch should be a whole number of batches). Raises
-    InputError as `balanced_size` does.
+    Both classes are drawn without replacement from all candidates x views, as the paper's round
+    set sizes imply that positives were down-sampled too. Where a class has too few, the set is the
+    largest balanced one. Its length is rounded down to a `multiple` (the batch size: Caffe never
+    reshuffles, so an epoch should be a whole number of batches). Raises InputError as
+    `balanced_size` does.
     """
-    total, views = balanced_size(candidates, size, multiple), len(AUGMENTATIONS)
+    total, count = balanced_size(candidates, len(views), size, multiple), len(views)
     rows = []
-    for pool, count in zip(_pools(candidates), (total // 2, total - total // 2)):
-        chosen = rng.choice(len(pool) * views, count, replace=False)
-        rows += [PatchRow(pool[i // views], AUGMENTATIONS[i % views]) for i in chosen.tolist()]
+    for pool, wanted in zip(_pools(candidates), (total // 2, total - total // 2)):
+        chosen = rng.choice(len(pool) * count, wanted, replace=False)
+        rows += [PatchRow(pool[i // count], views[i % count]) for i in chosen.tolist()]
     return [rows[i] for i in rng.permutation(total).tolist()]
 
 
-def every_view(candidates: Sequence[Candidate], views: int) -> list[PatchRow]:
-    """The first `views` test augmentations of every candidate, candidate by candidate."""
-    return [PatchRow(candidate, view) for candidate in candidates
-            for view in test_augmentations(views)]
+def every_view(candidates: Sequence[Candidate], views: Sequence[str]) -> list[PatchRow]:
+    """All of these views of every candidate, candidate by candidate."""
+    return [PatchRow(candidate, view) for candidate in candidates for view in views]

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from data_prep import cutting, lmdb_store, patches, sampling, seal, splits
+from data_prep.recipe import Recipe
 from data_prep.request import Request, percent
-from layerwise.contracts import Candidate, IndexRow
+from layerwise.contracts import Candidate, IndexRow, write_rows
 from layerwise.errors import InputError
+from layerwise.tasks import TASKS
 
 DATUM_BYTES = 3 * patches.PATCH_PX ** 2 + 32
 KINDS = ("train", "validation")
@@ -19,21 +21,22 @@ KINDS = ("train", "validation")
 
 @dataclass(frozen=True)
 class PatchSet:
-    """One set to write: its candidates, and how many patches of them (`views` each in a test)."""
+    """One set to write: its candidates and how many patches of them."""
 
     name: str
     candidates: tuple[Candidate, ...]
-    wanted: int   # patches asked for; the set may be smaller where a class has too few
-    size: int     # patches it will have
+    wanted: int              # patches asked for; the set may be smaller where a class has too few
+    size: int                # patches it will have
     multiple: int
-    views: int    # 0: drawn at random, balanced
+    views: tuple[str, ...]
+    random: bool             # drawn at random and balanced, or all views of each candidate
 
     def rows(self, seed: int) -> list[sampling.PatchRow]:
         """The patches in their order; each set draws from a stream of its own."""
-        if self.views:
-            return sampling.every_view(self.candidates, self.views)
-        return sampling.balanced(self.candidates, self.wanted, self.multiple,
-                                 splits.generator(seed, f"patches {self.name}"))
+        if self.random:
+            return sampling.balanced(self.candidates, self.views, self.wanted, self.multiple,
+                                     splits.generator(seed, f"patches {self.name}"))
+        return sampling.every_view(self.candidates, self.views)
 
 
 def set_names(fractions: Sequence[float]) -> list[str]:
@@ -47,33 +50,40 @@ def written_sets(dataset: Path) -> list[Path]:
                   if (folder / "index.csv").is_file() and (folder / seal.SEAL).is_file())
 
 
-def plan(request: Request, candidates: Sequence[Candidate], side_of: Mapping[str, str],
-         order: Sequence[str]) -> list[PatchSet]:
-    """All sets of a request; a reduced set has as much fewer patches as it has fewer groups.
+def plan(recipe: Recipe, request: Request, candidates: Sequence[Candidate],
+         side_of: Mapping[str, str], order: Sequence[str]) -> list[PatchSet]:
+    """All sets of a request; a reduced set has as much fewer patches as it has less data.
 
-    Raises InputError when a set has too few candidates for one batch.
+    Raises InputError when a set has too few candidates for one batch, or the request asks for more
+    test patches of a candidate than there are.
     """
-    views = request.profile.test_patches
+    sizes, views = request.profile.sizes[recipe.task], recipe.views
+    if not 1 <= sizes.test_patches <= len(views.test):
+        raise InputError(f"{sizes.test_patches} patches per test candidate; expected 1 to "
+                         f"{len(views.test)}")
     tested = tuple(row for row in candidates if side_of[row.group] == "test")
-    size = len(tested) * len(patches.test_augmentations(views))
-    sets = [PatchSet("test", tested, size, size, 1, views)]
+    shown = views.test[:sizes.test_patches]
+    size = len(tested) * len(shown)
+    sets = [PatchSet("test", tested, size, size, 1, shown, random=False)]
     for fraction in request.fractions:
-        total = int(request.profile.patches * fraction)
-        sides = zip(KINDS, splits.reduced(order, fraction),
-                    (total * 4 // 5, total - total * 4 // 5), (request.profile.batch_size, 2))
-        for kind, groups, wanted, multiple in sides:
+        total = int(sizes.patches * fraction)
+        pools = splits.pools(candidates, order, TASKS[recipe.task].reduced_by, fraction,
+                             request.seed)
+        for kind, rows, wanted, multiple in zip(
+                KINDS, pools, (total * 4 // 5, total - total * 4 // 5),
+                (request.profile.batch_size, 2)):
             name = f"{kind}-{percent(fraction)}"
-            rows = tuple(row for row in candidates if row.group in groups)
             try:
-                size = sampling.balanced_size(rows, wanted, multiple)
+                size = sampling.balanced_size(rows, len(views.training), wanted, multiple)
             except InputError as error:
                 raise InputError(f"{name}: {error}") from None
-            sets.append(PatchSet(name, rows, wanted, size, multiple, 0))
+            sets.append(PatchSet(name, tuple(rows), wanted, size, multiple, views.training,
+                                 random=True))
     return sets
 
 
-def write_sets(dataset: Path, sets: Sequence[PatchSet], made_from: Mapping[str, Any],
-               paths: Mapping[str, Path], request: Request) -> None:
+def write_sets(recipe: Recipe, dataset: Path, sets: Sequence[PatchSet],
+               made_from: Mapping[str, Any], paths: Mapping[str, Path], request: Request) -> None:
     """Write the sets that are missing; `paths` are the image files by case.
 
     Sets of an earlier split are removed: beside the new ones they would mix training and test
@@ -89,19 +99,19 @@ def write_sets(dataset: Path, sets: Sequence[PatchSet], made_from: Mapping[str, 
         if each.size < each.wanted - each.wanted % each.multiple:
             print(f"{each.name}: {each.size} of {each.wanted} patches; a class has no more")
         with seal.sealed(dataset / each.name, made_from) as draft:
-            draft.facts.update(_write_set(draft.path, each, paths, request))
+            write_rows(draft.path / "candidates.csv", each.candidates, recipe.kind)
+            draft.facts.update(_write_set(recipe, draft.path, each, paths, request))
 
 
-def _write_set(folder: Path, each: PatchSet, paths: Mapping[str, Path], request: Request
-               ) -> dict[str, Any]:
+def _write_set(recipe: Recipe, folder: Path, each: PatchSet, paths: Mapping[str, Path],
+               request: Request) -> dict[str, Any]:
     rows = each.rows(request.seed)
     index = [IndexRow(lmdb_store.key_of(position), row.candidate.case, row.candidate.group,
-                      row.candidate.candidate, row.augmentation.name, row.candidate.label)
+                      row.candidate.candidate, row.view, row.candidate.label)
              for position, row in enumerate(rows)]
-    cuts = [cutting.Cut(paths[row.candidate.case],
-                        (row.candidate.x, row.candidate.y, row.candidate.w, row.candidate.h),
-                        row.augmentation, row.candidate.label) for row in rows]
-    with closing(cutting.cut_all(cuts, request.jobs, each.name)) as values:
+    cuts = [cutting.Cut(paths[row.candidate.case], row.candidate, row.view) for row in rows]
+    with closing(cutting.cut_all(recipe.views, cuts, request.jobs, each.name)) as values:
         content = lmdb_store.write_set(folder, index, values, DATUM_BYTES)
     return {"patches": len(rows), "positive": sum(row.label for row in index),
-            "groups": sorted({row.group for row in index}), "content_sha256": content}
+            "candidates": len(each.candidates), "groups": sorted({row.group for row in index}),
+            "content_sha256": content}

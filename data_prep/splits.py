@@ -1,9 +1,10 @@
 """Who is trained on, validated on and tested on: always whole groups (video, patient, subject).
 
 The test groups are drawn first (the paper's "randomly selected half" of the videos). The training
-groups are put into one seeded order; a reduced training set is a prefix of it, and the groups at
-positions 1, 6, 11, ... of it are its validation set. So 25% is contained in 50% and that in 100%,
-for training and for validation alike, and no group is ever on two sides.
+groups are put into one seeded order, and the groups at positions 1, 6, 11, ... of it are the
+validation set. A reduced set is a prefix: of the order of groups ("at the video level"), or, with
+all groups kept, of a seeded order of the lesions or of the cases on each side. So 25% is contained
+in 50% and that in 100%, for training and for validation alike, and no group is on two sides.
 """
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from layerwise.contracts import Candidate
 from layerwise.errors import InputError
 
 VALIDATION_EVERY = 5  # one group in five: the paper's 80/20
@@ -87,6 +89,33 @@ def reduced(order: Sequence[str], fraction: float) -> tuple[list[str], list[str]
     prefix = order[:max(2, math.floor(fraction * len(order) + 0.5))]
     validation = [group for i, group in enumerate(prefix) if i % VALIDATION_EVERY == 1]
     return [group for group in prefix if group not in validation], validation
+
+
+def pools(candidates: Sequence[Candidate], order: Sequence[str], reduced_by: str,
+          fraction: float, seed: int) -> tuple[list[Candidate], list[Candidate]]:
+    """(training, validation) candidates of a reduced set.
+
+    Fewer groups; or fewer lesions ("at the PE level"), each with all its candidates, beside all
+    false positives; or fewer cases, as many of each class.
+    """
+    groups = reduced(order, fraction if reduced_by == "group" else 1.0)
+    sides = [[row for row in candidates if row.group in side] for side in groups]
+    if reduced_by != "group":
+        sides = [_reduced_units(rows, reduced_by, fraction, seed) for rows in sides]
+    return sides[0], sides[1]
+
+
+def _reduced_units(candidates: Sequence[Candidate], unit: str, fraction: float, seed: int
+                   ) -> list[Candidate]:
+    """Candidates of a prefix of the lesions, or of the cases of each class, in seeded order."""
+    rng = generator(seed, unit)
+    kept: set[tuple[int, str]] = set()
+    for label in sorted({row.label for row in candidates}):
+        names = sorted({getattr(row, unit) for row in candidates if row.label == label})
+        count = len(names) if unit == "lesion" and label == 0 \
+            else max(1, math.floor(fraction * len(names) + 0.5))
+        kept.update((label, names[i]) for i in rng.permutation(len(names))[:count].tolist())
+    return [row for row in candidates if (row.label, getattr(row, unit)) in kept]
 
 
 def assign(kind_of: Mapping[str, str], given: Mapping[str, str], fraction: float, seed: int

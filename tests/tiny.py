@@ -7,7 +7,7 @@ import lmdb
 import numpy as np
 
 from layerwise.alexnet import parameter_shapes
-from layerwise.contracts import Candidate, Case, IndexRow, write_rows
+from layerwise.contracts import BoxCandidate, Case, IndexRow, write_rows
 from layerwise.runs import write_json
 
 
@@ -42,8 +42,9 @@ def write_prepared(folder: Path, train: int = 12, validation: int = 5, test: int
               for number in range(train)]
     write_rows(folder / "cases.csv", cases, Case)
     write_rows(folder / "candidates.csv", [
-        Candidate(case.case, case.group, f"{case.case}-c", f"{case.case}:1" if case.lesions else "",
-                  case.lesions, 0.0, 0.0, 10.0, 10.0, 0.5) for case in cases], Candidate)
+        BoxCandidate(case.case, case.group, f"{case.case}-c",
+                     f"{case.case}:1" if case.lesions else "", case.lesions,
+                     0.0, 0.0, 10.0, 10.0, 0.5) for case in cases], BoxCandidate)
     write_json(folder / "source.json", {"dataset": folder.name, "stand_in": "noise",
                                         "sets": {name: {"content_sha256": name} for name in
                                                  ("train-100", "validation-100", "test")},

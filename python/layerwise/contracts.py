@@ -35,18 +35,50 @@ class Case:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One candidate box in pixels (x, y = top left); `lesion` is empty for a false positive."""
+    """One candidate; `lesion` is the id of the lesion it hits, empty for a false positive.
+
+    Where it lies is in the columns of the task's own kind, below.
+    """
 
     case: str
     group: str
     candidate: str
     lesion: str
     label: int
+
+
+@dataclass(frozen=True)
+class BoxCandidate(Candidate):
+    """A box in an image, in pixels; x, y = top left; `score` of the detector."""
+
     x: float
     y: float
     w: float
     h: float
     score: float
+
+
+@dataclass(frozen=True)
+class VesselCandidate(Candidate):
+    """A point in a vessel, in mm along the volume's axes from the centre of its first voxel.
+
+    `axis` is the unit vector along the vessel, `side` one across it; x runs to the patient's left,
+    y to the back, z to the head.
+    """
+
+    x_mm: float
+    y_mm: float
+    z_mm: float
+    axis_x: float
+    axis_y: float
+    axis_z: float
+    side_x: float
+    side_y: float
+    side_z: float
+    score: float
+
+
+CANDIDATE_KINDS = (BoxCandidate, VesselCandidate)
 
 
 @dataclass(frozen=True)
@@ -73,7 +105,7 @@ class Score:
     probabilities: tuple[float, ...]
 
 
-Row = TypeVar("Row", Case, Candidate, IndexRow)
+Row = TypeVar("Row", Case, Candidate, BoxCandidate, VesselCandidate, IndexRow)
 
 
 @contextmanager
@@ -200,8 +232,15 @@ def read_cases(path: Path) -> list[Case]:
 
 
 def read_candidates(path: Path) -> list[Candidate]:
-    """candidates.csv; a positive label needs a lesion and a lesion needs a positive label."""
-    candidates = read_rows(path, Candidate, unique="candidate")
+    """candidates.csv, as rows of the kind whose columns the file has.
+
+    Raises InputError for columns of no kind, and for a label that contradicts the lesion: a
+    positive one needs a lesion, and a lesion needs a positive one.
+    """
+    header, _ = read_table(path)
+    kind = next((kind for kind in CANDIDATE_KINDS
+                 if {field.name for field in fields(kind)} == set(header)), BoxCandidate)
+    candidates: list[Candidate] = list(read_rows(path, kind, unique="candidate"))
     for row in candidates:
         if (row.label != 0) != bool(row.lesion):
             raise InputError(f"{path}: candidate {row.candidate} has label {row.label} "

@@ -7,21 +7,29 @@ integration.
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from layerwise.errors import InputError
 
 
 @dataclass(frozen=True)
-class Profile:
-    """Sizes of the data and length of the training."""
+class Sizes:
+    """How much data of one task."""
 
-    name: str
     patches: int              # stratified training + validation patches at 100% of the data
     test_patches: int         # patches per test candidate whose probabilities are averaged
-    candidates_per_case: int  # at most
-    phantom_groups: int       # videos of the phantom
-    phantom_cases: int        # frames per video
+    candidates_per_case: int  # at most, the best first
+    phantom_groups: int       # videos or patients of the phantom
+    phantom_cases: int        # frames or volumes of each
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Sizes of the data by task, and length of the training."""
+
+    name: str
+    sizes: Mapping[str, Sizes]
     batch_size: int
     iterations: int           # at most; the best snapshot on the validation set is kept
     evaluate_every: int       # iterations between validations (and resumable states)
@@ -29,14 +37,22 @@ class Profile:
 
 
 PROFILES = {profile.name: profile for profile in (
-    Profile("mini", patches=160, test_patches=1, candidates_per_case=3, phantom_groups=6,
-            phantom_cases=4, batch_size=16, iterations=4, evaluate_every=2, patience=0),
-    Profile("quick", patches=2000, test_patches=2, candidates_per_case=5, phantom_groups=24,
-            phantom_cases=10, batch_size=32, iterations=80, evaluate_every=20, patience=0),
-    Profile("reference", patches=5000, test_patches=6, candidates_per_case=5, phantom_groups=40,
-            phantom_cases=20, batch_size=32, iterations=400, evaluate_every=50, patience=0),
-    Profile("paper", patches=100_000, test_patches=120, candidates_per_case=1, phantom_groups=40,
-            phantom_cases=945, batch_size=256, iterations=10_000, evaluate_every=100, patience=20),
+    Profile("mini", {
+        "polyp": Sizes(160, 1, 3, phantom_groups=6, phantom_cases=4),
+        "pe": Sizes(160, 1, 100, phantom_groups=6, phantom_cases=1),
+    }, batch_size=16, iterations=4, evaluate_every=2, patience=0),
+    Profile("quick", {
+        "polyp": Sizes(2000, 2, 5, phantom_groups=24, phantom_cases=10),
+        "pe": Sizes(2000, 2, 100, phantom_groups=16, phantom_cases=1),
+    }, batch_size=32, iterations=80, evaluate_every=20, patience=0),
+    Profile("reference", {
+        "polyp": Sizes(5000, 6, 5, phantom_groups=40, phantom_cases=20),
+        "pe": Sizes(5000, 6, 100, phantom_groups=40, phantom_cases=1),
+    }, batch_size=32, iterations=400, evaluate_every=50, patience=0),
+    Profile("paper", {
+        "polyp": Sizes(100_000, 120, 1, phantom_groups=40, phantom_cases=945),
+        "pe": Sizes(81_000, 90, 100, phantom_groups=121, phantom_cases=1),
+    }, batch_size=256, iterations=10_000, evaluate_every=100, patience=20),
 )}
 
 

@@ -22,6 +22,7 @@ class Task:
     evaluation: str                    # froc | roc | boundary
     patches: int                       # stratified patches of the paper, training + validation
     fractions: tuple[float, ...]       # reduced training sets, 1.0 first
+    reduced_by: str                    # a reduced training set has fewer: group | lesion | case
     operating_points: tuple[float, ...]  # of Tables S1-S3: false positives per case, or FPR (roc)
     preparer: str                      # module with prepare(), "" until the task is ready
 
@@ -43,14 +44,14 @@ class Task:
 
 TASKS = {task.name: task for task in (
     Task("polyp", "Polyp detection", ("background", "polyp"), "video", "frame", "froc",
-         100_000, (1.0, 0.5, 0.25), (0.001, 0.01), "data_prep.polyp.prepare"),
+         100_000, (1.0, 0.5, 0.25), "group", (0.001, 0.01), "data_prep.polyp.prepare"),
     Task("pe", "Pulmonary embolism detection", ("background", "embolism"), "patient", "volume",
-         "froc", 81_000, (1.0, 0.5, 0.25), (1.0, 2.0, 3.0, 4.0, 5.0), ""),
+         "froc", 81_000, (1.0, 0.5, 0.25), "lesion", (1.0, 2.0, 3.0, 4.0, 5.0), ""),
     Task("frames", "Colonoscopy frame quality", ("noninformative", "informative"), "video",
-         "frame", "roc", 40_000, (1.0, 0.1, 0.05, 0.01), (0.10, 0.15, 0.20), ""),
+         "frame", "roc", 40_000, (1.0, 0.1, 0.05, 0.01), "case", (0.10, 0.15, 0.20), ""),
     Task("cimt", "Intima-media boundary segmentation",
          ("background", "lumen_intima", "media_adventitia"), "subject", "region", "boundary",
-         200_000, (1.0,), (), ""),
+         200_000, (1.0,), "group", (), ""),
 )}
 
 

@@ -68,14 +68,15 @@ def colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture()
 def tiny_profile() -> Profile:
-    return replace(profile_named("mini"), patches=80, batch_size=4, test_patches=2,
-                   candidates_per_case=3)
+    mini = profile_named("mini")
+    sizes = replace(mini.sizes["polyp"], patches=80, test_patches=2, candidates_per_case=3)
+    return replace(mini, sizes={"polyp": sizes}, batch_size=4)
 
 
 @pytest.fixture()
 def request_for(tmp_path: Path, tiny_profile: Profile) -> Callable[..., Request]:
     """A request for a source folder, in this process unless `jobs` says otherwise."""
     def make(source: Path | None, **changes: object) -> Request:
-        return replace(Request(source, tmp_path / "data", tiny_profile, seed=0),
+        return replace(Request(source, tmp_path / "data", tiny_profile),
                        **changes)  # type: ignore[arg-type]
     return make

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from data_prep import lmdb_store
+from data_prep import prepare as common
 from data_prep.polyp import detector, prepare
 from data_prep.request import Request
 from layerwise.errors import InputError
@@ -110,7 +111,7 @@ def _filling_disk(source: Path, data: Path, patch: Any) -> None:
 def _full_for_csv(source: Path, data: Path, patch: Any) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device", "cases.csv")
-    patch.setattr(prepare, "write_rows", fail)
+    patch.setattr(common, "write_rows", fail)
 
 
 def _file_for_data(source: Path, data: Path, patch: Any) -> None:
@@ -189,7 +190,7 @@ BAD = (
         f"image,mask,group,split\n{ROW},train\nframes/001.png,masks/001.png,g0,test\n"
         f"{OTHER},test\n"),
         r"manifest\.csv: group g0 is on two sides"),
-    Bad("no candidates", _blind, "frames: no candidates in any of 24 frames"),
+    Bad("no candidates", _blind, "colon: no candidates in any of 24 frames"),
     Bad("no negative candidates", _all_hits, "colon: only 0 of 8 groups have positive and"),
     Bad("too few frames", _manifest(
         "image,mask,group\n" + "\n".join(f"frames/{i:03d}.png,masks/{i:03d}.png,g{i // 12}"

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import sampling
-from data_prep.patches import AUGMENTATIONS
-from layerwise.contracts import Candidate
+from layerwise.contracts import BoxCandidate
 from layerwise.errors import InputError
 
+VIEWS = tuple(f"view{i}" for i in range(120))
 
-def candidates(positive: int, negative: int) -> list[Candidate]:
-    return [Candidate("f", "g", f"c{i}", "f:1" if i < positive else "", int(i < positive),
+
+def candidates(positive: int, negative: int) -> list[BoxCandidate]:
+    return [BoxCandidate("f", "g", f"c{i}", "f:1" if i < positive else "", int(i < positive),
                       0, 0, 9, 9, 0.5) for i in range(positive + negative)]
 
 
@@ -22,18 +23,18 @@ def candidates(positive: int, negative: int) -> list[Candidate]:
 def test_half_and_half_without_repeats(positive: int, negative: int, size: int, multiple: int,
                                        seed: int) -> None:
     pool = candidates(positive, negative)
-    rows = sampling.balanced(pool, size, multiple, np.random.default_rng(seed))
+    rows = sampling.balanced(pool, VIEWS, size, multiple, np.random.default_rng(seed))
     possible = 2 * min(size // 2, 120 * min(positive, negative))
-    assert len(rows) == sampling.balanced_size(pool, size, multiple) == \
+    assert len(rows) == sampling.balanced_size(pool, 120, size, multiple) == \
         possible - possible % multiple
     positives = sum(row.candidate.label for row in rows)
     assert 0 <= len(rows) - 2 * positives <= 1
-    assert len({(row.candidate.candidate, row.augmentation.name) for row in rows}) == len(rows)
+    assert len({(row.candidate.candidate, row.view) for row in rows}) == len(rows)
 
 
 def test_the_order_is_random_and_reproducible() -> None:
     pool = candidates(5, 5)
-    first, again, other = (sampling.balanced(pool, 400, 4, np.random.default_rng(seed))
+    first, again, other = (sampling.balanced(pool, VIEWS, 400, 4, np.random.default_rng(seed))
                            for seed in (0, 0, 1))
     assert first == again != other
     labels = [row.candidate.label for row in first]
@@ -41,20 +42,19 @@ def test_the_order_is_random_and_reproducible() -> None:
 
 
 def test_every_pair_is_used_when_all_are_asked_for() -> None:
-    rows = sampling.balanced(candidates(1, 1), 240, 1, np.random.default_rng(0))
-    assert {(row.candidate.label, row.augmentation) for row in rows} == \
-        {(label, view) for label in (0, 1) for view in AUGMENTATIONS}
+    rows = sampling.balanced(candidates(1, 1), VIEWS, 240, 1, np.random.default_rng(0))
+    assert {(row.candidate.label, row.view) for row in rows} == \
+        {(label, view) for label in (0, 1) for view in VIEWS}
 
 
 @pytest.mark.parametrize("positive, negative, size", [(0, 5, 100), (5, 0, 100), (5, 5, 31)])
 def test_less_than_one_batch(positive: int, negative: int, size: int) -> None:
     with pytest.raises(InputError, match=f"{positive} positive, {negative} negative"):
-        sampling.balanced_size(candidates(positive, negative), size, 32)
+        sampling.balanced_size(candidates(positive, negative), 120, size, 32)
 
 
 def test_every_view_in_order() -> None:
-    rows = sampling.every_view(candidates(1, 1), 3)
+    rows = sampling.every_view(candidates(1, 1), VIEWS[:3])
     assert [row.candidate.candidate for row in rows] == ["c0"] * 3 + ["c1"] * 3
-    assert [row.augmentation.name for row in rows[:3]] == \
-        [row.augmentation.name for row in rows[3:]] == \
-        ["s1.0_centre_r0", "s1.2_up_r90", "s1.5_down_r180"]
+    assert [row.view for row in rows[:3]] == [row.view for row in rows[3:]] == \
+        ["view0", "view1", "view2"]

@@ -1,7 +1,6 @@
-"""Lesions of a mask, labels of boxes, recall."""
+"""Lesions of a mask and labels of boxes."""
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,6 @@ import pytest
 
 from data_prep.polyp import candidates as proposals
 from data_prep.polyp import reader
-from layerwise.contracts import Candidate, Case
-from layerwise.errors import InputError
 
 
 def two_lesions() -> np.ndarray:
@@ -51,60 +48,9 @@ def test_the_centre_decides(box: tuple[float, float, float, float], lesion: int)
     assert proposals.lesion_at_centre(lesions, box) == lesion
 
 
-def candidate(case: str, rank: int, lesion: str) -> Candidate:
-    return Candidate(case, "g", f"{case}:c{rank}", lesion, int(bool(lesion)), 0, 0, 1, 1, 0.5)
-
-
-def test_recall_by_hand() -> None:
-    cases = [Case("a", "g", "train", 2), Case("b", "g", "train", 1), Case("c", "h", "test", 0),
-             Case("d", "h", "test", 1)]
-    found = [candidate("a", 1, "a:1"), candidate("a", 2, "a:1"), candidate("a", 3, "a:2"),
-             candidate("b", 1, ""), candidate("b", 2, "b:1"), candidate("c", 1, ""),
-             candidate("d", 1, "")]
-    table = proposals.recall(cases, found)
-    assert table["train"] == {"1": pytest.approx(1 / 3), "2": pytest.approx(2 / 3), "3": 1, "5": 1,
-                              "10": 1}
-    assert set(table["test"].values()) == {0.0}
-    assert proposals.recall(cases[2:3], found) == {}
-    assert [row.candidate for row in proposals.best(found, 1)] == ["a:c1", "b:c1", "c:c1", "d:c1"]
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_detected_and_labelled(colon: Path, jobs: int) -> None:
-    frames = reader.read_frames(colon)[:3]
-    rows = proposals.detect_all(frames, 2, jobs)
-    assert [(row.candidate, row.lesion, row.label) for row in rows] == [
-        ("000:c01", "000:1", 1), ("000:c02", "", 0), ("001:c01", "001:1", 1),
-        ("001:c02", "", 0), ("002:c01", "", 0), ("002:c02", "", 0)]
-    assert (rows[0].x, rows[0].y, rows[0].score, rows[0].group) == (30.0, 16.0, 0.75, "g0")
-
-
-def test_inspection_is_remembered_until_a_file_changes(
-        colon: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames, cache = reader.read_frames(colon), tmp_path / "inputs.json"
-    read: list[str] = []
-    inspect: Callable[..., list[proposals.Inspection]] = proposals._inspect
-
-    def counted(part: list[reader.Frame]) -> list[proposals.Inspection]:
-        read.extend(frame.case for frame in part)
-        return inspect(part)
-    monkeypatch.setattr(proposals, "_inspect", counted)
-    first = proposals.inspect_frames(frames, cache, 1)
-    assert len(read) == len(frames)
-    assert [first[frame.case].lesions for frame in frames[:3]] == [1, 1, 0]
-    assert proposals.inspect_frames(frames, cache, 1) == first
-    assert len(read) == len(frames)
-    frames[4].image_path.write_bytes(frames[5].image_path.read_bytes())
-    second = proposals.inspect_frames(frames, cache, 1)
-    assert read[len(frames):] == [frames[4].case]
-    assert proposals.inputs_digest(frames, first) != proposals.inputs_digest(frames, second)
-
-
-def test_the_same_image_in_two_groups_is_refused(colon: Path, tmp_path: Path) -> None:
-    frames = reader.read_frames(colon)
-    frames[4].image_path.write_bytes(frames[3].image_path.read_bytes())
-    same_group = proposals.inspect_frames(frames, tmp_path / "a.json", 1)
-    proposals.refuse_shared_images(frames, same_group)
-    frames[4].image_path.write_bytes(frames[0].image_path.read_bytes())
-    with pytest.raises(InputError, match=r"004\.png: duplicate image, .* 000\.png of group g0"):
-        proposals.refuse_shared_images(frames, proposals.inspect_frames(frames, tmp_path / "b", 1))
+def test_detected_and_labelled(colon: Path) -> None:
+    frame = reader.read_frames(colon)[0]
+    found = proposals.detect(frame, 2)
+    assert [(row.candidate, row.lesion, row.label) for row in found.candidates] == \
+        [("000:c01", "000:1", 1), ("000:c02", "", 0)]
+    assert found.features.shape == (2, 0)

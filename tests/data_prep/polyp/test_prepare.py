@@ -13,8 +13,11 @@ import lmdb
 import numpy as np
 import pytest
 
-from data_prep import cutting, lmdb_store, patches, seal
+from data_prep import cutting, inspection, lmdb_store, patches, proposals, seal
+from data_prep import prepare as common
 from data_prep.polyp import phantom, prepare, reader
+from data_prep.polyp.prepare import RECIPE
+from data_prep.recipe import Detection, Recipe
 from data_prep.request import Request
 from layerwise import contracts
 from layerwise.errors import InputError, LayerwiseError
@@ -37,6 +40,14 @@ def hashes(folder: Path) -> dict[str, str]:
 
 def groups_of(dataset: Path, name: str) -> set[str]:
     return {row.group for row in contracts.read_index(dataset / name / "index.csv")}
+
+
+def split_by_hand(colon: Path) -> None:
+    """Groups g2 and g7 are to be tested on."""
+    table = colon / "groups.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([lines[0] + ",split"] + [
+        line + (",test" if line.endswith(("g2", "g7")) else ",train") for line in lines[1:]]))
 
 
 def test_everything_fits_together(colon: Path, request_for: Make) -> None:
@@ -103,12 +114,14 @@ def test_pixels_are_those_of_the_frame(colon: Path, request_for: Make) -> None:
 def test_summary(colon: Path, request_for: Make, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = prepare.prepare(request_for(colon, test_fraction=0.25))
     summary = seal.read_json(dataset / "source.json")
-    assert (summary["task"], summary["dataset"], summary["seed"]) == ("polyp", "colon-mini", 0)
+    assert (summary["task"], summary["dataset"], summary["seed"]) == \
+        ("polyp", "colon-mini-test25", 1)
     assert summary["stand_in"].endswith(" frames")
     assert summary["counts"]["test"] == {"groups": 2, "frames": 6, "lesions": 4, "candidates": 16,
                                          "positive_candidates": 4}
     assert summary["counts"]["train"]["frames"] == 18
-    assert summary["recall_by_candidates_per_frame"]["test"]["1"] == 1.0
+    assert summary["recall_by_candidates_per_case"]["test"]["1"] == \
+        {"recall": 1.0, "false_positives": 2 / 6}
     assert set(summary["sets"]) == set(SETS)
     assert summary["sets"]["train-100"]["patches"] == 64
     for name in ("cases.csv", "candidates.csv"):
@@ -138,8 +151,8 @@ def test_a_second_time_nothing_happens(colon: Path, request_for: Make,
     dataset = prepare.prepare(request_for(colon))
     before = snapshot(dataset)
     monkeypatch.setattr(cutting, "cut_all", lambda *_: pytest.fail("cut again"))
-    monkeypatch.setattr(prepare.proposals, "detect_all", lambda *_: pytest.fail("detected again"))
-    monkeypatch.setattr(prepare.proposals, "_inspect", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(proposals, "detect_all", lambda *_: pytest.fail("detected again"))
+    monkeypatch.setattr(inspection, "_each", lambda *_: pytest.fail("read again"))
     assert prepare.prepare(request_for(colon)) == dataset
     assert snapshot(dataset) == before
 
@@ -161,9 +174,10 @@ def test_what_was_damaged_is_made_again(colon: Path, request_for: Make, harm: st
     assert all(after[name] == before[name] for name in untouched)
 
 
-def test_another_seed_leaves_no_set_of_the_old_split(colon: Path, request_for: Make) -> None:
+def test_another_split_leaves_no_set_of_the_old(colon: Path, request_for: Make) -> None:
     prepare.prepare(request_for(colon))
-    dataset = prepare.prepare(request_for(colon, seed=5, fractions=(1.0,)))
+    split_by_hand(colon)
+    dataset = prepare.prepare(request_for(colon, fractions=(1.0,)))
     assert {path.parent.name for path in dataset.glob("*/index.csv")} == \
         {"train-100", "validation-100", "test"}
     assert set(seal.read_json(dataset / "source.json")["sets"]) == \
@@ -212,8 +226,9 @@ def test_a_finished_data_set_is_unfinished_while_it_is_made_anew(
     def interrupted(*_: object) -> np.ndarray:
         raise KeyboardInterrupt
     monkeypatch.setattr(patches, "extract", interrupted)
+    split_by_hand(colon)
     with pytest.raises(KeyboardInterrupt):
-        prepare.prepare(request_for(colon, seed=1))
+        prepare.prepare(request_for(colon))
     assert not (dataset / "source.json").exists()
     assert not list(dataset.glob("*/index.csv"))
 
@@ -237,10 +252,7 @@ def test_a_killed_worker_leaves_nothing_half_written(
 
 
 def test_a_given_split_is_kept(colon: Path, request_for: Make) -> None:
-    table = colon / "groups.csv"
-    lines = table.read_text().splitlines()
-    table.write_text("\n".join([lines[0] + ",split"] + [
-        line + (",test" if line.endswith(("g2", "g7")) else ",train") for line in lines[1:]]))
+    split_by_hand(colon)
     dataset = prepare.prepare(request_for(colon))
     assert groups_of(dataset, "test") == {"g2", "g7"}
 
@@ -248,7 +260,8 @@ def test_a_given_split_is_kept(colon: Path, request_for: Make) -> None:
 def test_few_candidates_give_the_largest_balanced_set(
         colon: Path, request_for: Make, capsys: pytest.CaptureFixture[str]) -> None:
     request = request_for(colon)
-    wanted = replace(request.profile, patches=4000)
+    sizes = replace(request.profile.sizes["polyp"], patches=4000)
+    wanted = replace(request.profile, sizes={"polyp": sizes})
     dataset = prepare.prepare(replace(request, profile=wanted, fractions=(0.25,)))
     # A quarter of four training groups is one; at least two are used, one for each side. Each has
     # two positive candidates in 120 views, and as many negatives are drawn.
@@ -256,8 +269,7 @@ def test_few_candidates_give_the_largest_balanced_set(
     assert "train-25: 480 of 800 patches" in capsys.readouterr().out
 
 
-def test_without_a_source_the_phantom_is_rendered_once(
-        colon: Path, request_for: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_source_the_phantom_is_rendered_once(colon: Path, request_for: Make) -> None:
     rendered = []
 
     def write_phantom(folder: Path, settings: phantom.PhantomSettings, seed: int, jobs: int
@@ -269,20 +281,21 @@ def test_without_a_source_the_phantom_is_rendered_once(
             shutil.copytree(colon / "masks", folder / "masks", dirs_exist_ok=True)
             lines.append(f"frames/{frame.case}.png,masks/{frame.case}.png,{frame.group}")
         (folder / "manifest.csv").write_text("\n".join(lines))
-    monkeypatch.setattr(phantom, "write_phantom", write_phantom)
-    dataset = prepare.prepare(request_for(None))
-    prepare.prepare(request_for(None))
+    recipe = replace(RECIPE, phantom=replace(RECIPE.phantom, write=write_phantom))
+    dataset = common.prepare(recipe, request_for(None))
+    common.prepare(recipe, request_for(None))
     profile = request_for(None).profile
-    assert rendered == [(profile.phantom_groups, profile.phantom_cases, 0)]
+    sizes = profile.sizes["polyp"]
+    assert rendered == [(sizes.phantom_groups, sizes.phantom_cases, 1)]
     assert dataset.name == "phantom-mini"
     assert seal.read_json(dataset / "source.json")["stand_in"] == "phantom"
-    prepare.prepare(request_for(None, seed=3))
-    assert [seed for _, _, seed in rendered] == [0, 3]
+    assert common.prepare(recipe, request_for(None, seed=3)).name == "phantom-mini-seed3"
+    assert [seed for _, _, seed in rendered] == [1, 3]
 
 
 def test_the_list_of_the_phantoms_code_is_complete() -> None:
-    listed = {module.__name__ for module in prepare.PHANTOM_CODE}
-    for module in prepare.PHANTOM_CODE:
+    listed = {module.__name__ for module in RECIPE.phantom.code}
+    for module in RECIPE.phantom.code:
         source = Path(str(module.__file__)).read_text()
         assert set(re.findall(r"^from (data_prep\.polyp\.\w+) import", source, re.M)) <= listed
 
@@ -290,16 +303,14 @@ def test_the_list_of_the_phantoms_code_is_complete() -> None:
 def test_another_detector_makes_the_candidates_again(colon: Path, request_for: Make,
                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     prepare.prepare(request_for(colon))
-    monkeypatch.setattr(prepare, "DETECTION_CODE", (*prepare.DETECTION_CODE, seal))
-    monkeypatch.setattr(prepare, "SET_CODE", (*prepare.SET_CODE, seal))
     detected = []
-    detect_all = prepare.proposals.detect_all
+    detect_all = proposals.detect_all
 
-    def detect(frames: list[reader.Frame], *rest: int) -> list[contracts.Candidate]:
+    def detect(recipe: Recipe, frames: list[reader.Frame], *rest: int) -> list[Detection]:
         detected.append(len(frames))
-        return detect_all(frames, *rest)
-    monkeypatch.setattr(prepare.proposals, "detect_all", detect)
-    prepare.prepare(request_for(colon))
+        return detect_all(recipe, frames, *rest)
+    monkeypatch.setattr(proposals, "detect_all", detect)
+    common.prepare(replace(RECIPE, code=(*RECIPE.code, seal)), request_for(colon))
     assert detected == [24]
 
 

@@ -1,0 +1,177 @@
+"""A task's data set, from images to patches, in one folder.
+
+`<data>/<task>/<dataset>/` holds cases.csv, candidates.csv, source.json, and the sealed folders
+detections/ (candidates before trimming, features of the handcrafted system), train-100/,
+validation-100/, ... and test/; for the phantom also source/, its images. inputs.json remembers the
+hashes of the images. Every part is complete or absent, and made again only when what it is made
+from has changed. source.json comes last: without it the data set is not finished.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from data_prep import (
+    cutting,
+    images,
+    inspection,
+    lmdb_store,
+    patches,
+    proposals,
+    sampling,
+    seal,
+    sets,
+    splits,
+)
+from data_prep.recipe import Recipe
+from data_prep.request import Request, percent
+from layerwise.contracts import Candidate, Case, read_candidates, write_rows
+from layerwise.errors import InputError
+from layerwise.tasks import TASKS
+
+SUMMARY = "source.json"
+
+# What patches are made with, beside the recipe's own code: a change makes them again.
+SET_CODE = (cutting, images, inspection, lmdb_store, patches, proposals, sampling, sets, splits)
+
+
+def dataset_name(request: Request) -> str:
+    """Name of the data set's folder: where it comes from, and what of the request shapes it."""
+    parts = [request.source.resolve().name if request.source else "phantom", request.profile.name]
+    if request.seed != Request.seed:
+        parts.append(f"seed{request.seed}")
+    if request.test_fraction != Request.test_fraction:
+        parts.append(f"test{percent(request.test_fraction)}")
+    return "-".join(parts)
+
+
+def prepare(recipe: Recipe, request: Request) -> Path:
+    """Make the data set of a request, or as much of it as is missing; the folder it is in.
+
+    With a `source` of None the phantom is rendered first. Raises InputError for unusable input (as
+    the recipe's reader), no candidates, too few groups or patches, a full or unwritable disk.
+    """
+    dataset = request.data / recipe.task / dataset_name(request)
+    if request.source:
+        recipe.read(request.source)  # complain before anything is made
+    with seal.file_errors(dataset), seal.locked(dataset):
+        source = request.source or _phantom(recipe, request, dataset / "source")
+        _prepare(recipe, request, source, dataset)
+    return dataset
+
+
+def _prepare(recipe: Recipe, request: Request, source: Path, dataset: Path) -> None:
+    listed, sizes = recipe.read(source), request.profile.sizes[recipe.task]
+    found = inspection.inspect_cases(recipe, listed, dataset / "inputs.json", request.jobs)
+    inspection.refuse_shared_images(recipe, listed, found)
+    inputs = inspection.inputs_digest(listed, found)
+    made_from = {
+        "inputs_sha256": inputs, "seed": request.seed, "test_fraction": request.test_fraction,
+        "patches": sizes.patches, "test_patches": sizes.test_patches,
+        "candidates_per_case": sizes.candidates_per_case, "batch_size": request.profile.batch_size,
+        "code_sha256": seal.code_digest(*recipe.code, *SET_CODE)}
+    if _is_finished(dataset, made_from, sets.set_names(request.fractions)):
+        return
+    (dataset / SUMMARY).unlink(missing_ok=True)
+    every = _detections(recipe, request, dataset / "detections", source, listed, inputs)
+    chosen = proposals.best(every, sizes.candidates_per_case)
+    try:
+        side_of, planned = _plan(recipe, request, listed, chosen)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    cases = [Case(each.case, each.group, side_of[each.group], found[each.case].lesions)
+             for each in listed]
+    write_rows(dataset / "cases.csv", cases, Case)
+    write_rows(dataset / "candidates.csv", chosen, recipe.kind)
+    sets.write_sets(recipe, dataset, planned, made_from,
+                    {each.case: recipe.files(each)[0] for each in listed}, request)
+    _summarise(recipe, request, source, dataset, made_from, cases, chosen,
+               proposals.recall(cases, every, recipe.recall_at))
+
+
+def _plan(recipe: Recipe, request: Request, listed: Sequence[Any], chosen: Sequence[Candidate]
+          ) -> tuple[dict[str, str], list[sets.PatchSet]]:
+    """The side of the split that each group is on, and the sets of patches to write."""
+    kind_of = splits.kinds(((row.group, row.label) for row in chosen),
+                           {each.group for each in listed})
+    side_of = splits.assign(kind_of, {each.group: each.split for each in listed},
+                            request.test_fraction, request.seed)
+    order = splits.training_order({group: kind for group, kind in kind_of.items()
+                                   if side_of[group] == "train"}, request.seed)
+    return side_of, sets.plan(recipe, request, chosen, side_of, order)
+
+
+def _is_finished(dataset: Path, made_from: Mapping[str, Any], names: Sequence[str]) -> bool:
+    summary = seal.read_json(dataset / SUMMARY)
+    return summary.get("made_from") == made_from \
+        and all(seal.is_sealed(dataset / name, made_from) for name in names) \
+        and all(seal.file_digest(dataset / name) == sha256
+                for name, sha256 in summary["sha256"].items())
+
+
+def _phantom(recipe: Recipe, request: Request, folder: Path) -> Path:
+    """Render the phantom unless it is there already."""
+    sizes = request.profile.sizes[recipe.task]
+    settings = recipe.phantom.settings(sizes.phantom_groups, sizes.phantom_cases)
+    made_from = {"settings": asdict(settings), "seed": request.seed,
+                 "code_sha256": seal.code_digest(*recipe.phantom.code)}
+    if not seal.is_sealed(folder, made_from):
+        with seal.sealed(folder, made_from) as draft:
+            recipe.phantom.write(draft.path, settings, request.seed, request.jobs)
+    return folder
+
+
+def _detections(recipe: Recipe, request: Request, folder: Path, source: Path,
+                listed: Sequence[Any], inputs: str) -> list[Candidate]:
+    """All labelled candidates, from the last run where images and code are the same.
+
+    More are kept than the profile trains on, for the recall of longer lists.
+    """
+    keep = max(*recipe.recall_at, request.profile.sizes[recipe.task].candidates_per_case)
+    made_from = {"inputs_sha256": inputs, "keep": keep,
+                 "code_sha256": seal.code_digest(*recipe.code, proposals)}
+    if not seal.is_sealed(folder, made_from):
+        found = proposals.detect_all(recipe, listed, keep, request.jobs)
+        if not any(each.candidates for each in found):
+            case = TASKS[recipe.task].case
+            raise InputError(f"{source}: no candidates in any of {len(listed)} {case}s; are these "
+                             f"{recipe.expects}?")
+        with seal.sealed(folder, made_from) as draft:
+            proposals.write_detections(draft.path, recipe, found)
+    return read_candidates(folder / "candidates.csv")
+
+
+def _summarise(recipe: Recipe, request: Request, source: Path, dataset: Path,
+               made_from: Mapping[str, Any], cases: Sequence[Case], chosen: Sequence[Candidate],
+               recall: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+    """Write source.json and print what a reader of the results has to know."""
+    task = TASKS[recipe.task]
+    facts = {folder.name: seal.read_json(folder / seal.SEAL)["facts"]
+             for folder in sets.written_sets(dataset)}
+    counts = {split: {
+        "groups": len({case.group for case in cases if case.split == split}),
+        f"{task.case}s": sum(case.split == split for case in cases),
+        "lesions": sum(case.lesions for case in cases if case.split == split),
+        "candidates": sum(row.case in names for row in chosen),
+        "positive_candidates": sum(row.case in names and row.label > 0 for row in chosen)}
+        for split in ("train", "test")
+        for names in [{case.case for case in cases if case.split == split}]}
+    # Nobody has the paper's private data: whatever the images are, they stand in for them.
+    stand_in = recipe.origin(source) if request.source else "phantom"
+    seal.write_json(dataset / SUMMARY, {
+        "task": recipe.task, "dataset": dataset.name, "stand_in": stand_in,
+        "seed": request.seed,
+        "settings": {"profile": request.profile.name, "test_fraction": request.test_fraction,
+                     "fractions": list(request.fractions)},
+        "counts": counts, "recall_by_candidates_per_case": recall, "sets": facts,
+        "made_from": made_from,
+        "sha256": {name: seal.file_digest(dataset / name)
+                   for name in ("cases.csv", "candidates.csv")}})
+    print(f"{dataset.name}: {stand_in} (stand-in)")
+    for split, row in counts.items():
+        print(f"  {split}: " + ", ".join(f"{value} {key.replace('_', ' ')}"
+                                         for key, value in row.items()))
+    for line in proposals.shown(recall, task.case):
+        print(line)

@@ -24,7 +24,8 @@ class Task:
     fractions: tuple[float, ...]       # reduced training sets, 1.0 first
     reduced_by: str                    # a reduced training set has fewer: group | lesion | case
     operating_points: tuple[float, ...]  # of Tables S1-S3: false positives per case, or FPR (roc)
-    preparer: str                      # module with prepare(), "" until the task is ready
+    preparer: str = ""                 # module with prepare(), "" until the task is ready
+    handcrafted: str = ""              # module with scores() of the handcrafted system
 
     @property
     def ready(self) -> bool:
@@ -46,12 +47,12 @@ TASKS = {task.name: task for task in (
     Task("polyp", "Polyp detection", ("background", "polyp"), "video", "frame", "froc",
          100_000, (1.0, 0.5, 0.25), "group", (0.001, 0.01), "data_prep.polyp.prepare"),
     Task("pe", "Pulmonary embolism detection", ("background", "embolism"), "patient", "volume",
-         "froc", 81_000, (1.0, 0.5, 0.25), "lesion", (1.0, 2.0, 3.0, 4.0, 5.0), ""),
+         "froc", 81_000, (1.0, 0.5, 0.25), "lesion", (1.0, 2.0, 3.0, 4.0, 5.0)),
     Task("frames", "Colonoscopy frame quality", ("noninformative", "informative"), "video",
-         "frame", "roc", 40_000, (1.0, 0.1, 0.05, 0.01), "case", (0.10, 0.15, 0.20), ""),
+         "frame", "roc", 40_000, (1.0, 0.1, 0.05, 0.01), "case", (0.10, 0.15, 0.20)),
     Task("cimt", "Intima-media boundary segmentation",
          ("background", "lumen_intima", "media_adventitia"), "subject", "region", "boundary",
-         200_000, (1.0,), "group", (), ""),
+         200_000, (1.0,), "group", ()),
 )}
 
 

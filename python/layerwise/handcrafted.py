@@ -1,0 +1,38 @@
+"""The handcrafted system of a task as one more run: no network, the same scores.csv.
+
+The task's row names the module of data_prep that holds the system; as everywhere, the two sides
+meet in files: the module reads the prepared data folder, and gives one score per test candidate.
+"""
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+from layerwise.contracts import atomic_text, write_scores
+from layerwise.depths import depth_named
+from layerwise.plan import Setting, make_run
+from layerwise.runs import SCORES, Run, is_scored, locked, open_run
+
+NAME = "handcrafted"
+
+
+def handcrafted_run(setting: Setting, fraction: int, seed: int) -> Run:
+    """Its settings: those of a run from scratch, less what only a network has."""
+    run = make_run(setting, depth_named("scratch"), fraction, seed)
+    return replace(run, init=NAME, batch_size=0, iterations=0, evaluate_every=0, patience=0,
+                   threads=1, gpu=None)
+
+
+def evaluate_handcrafted(setting: Setting, run: Run) -> Path:
+    """Train and score the handcrafted system, or do nothing when that is done; the run's folder."""
+    folder = run.folder(setting.runs)
+    with locked(folder):
+        open_run(folder, run)
+        if not is_scored(folder):
+            system = import_module(setting.task.handcrafted)
+            write_scores(folder / SCORES, system.scores(setting.prepared, run.fraction, run.seed),
+                         run.classes)
+    with atomic_text(setting.folder / "cases.csv") as handle:
+        handle.write((setting.prepared / "cases.csv").read_text(encoding="utf-8"))
+    return folder

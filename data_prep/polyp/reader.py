@@ -12,18 +12,16 @@ Every frame has a mask; an empty mask is a frame without a polyp.
 """
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from data_prep import images
-from layerwise.contracts import SPLITS, read_table
+from data_prep.manifest import MANIFEST, Member, check_groups, no_repeats, read_columns
+from layerwise.contracts import read_table
 from layerwise.errors import InputError
 
-MANIFEST = "manifest.csv"
 MANIFEST_COLUMNS = ("image", "mask", "group")
 GROUP_COLUMNS = ("group", "video", "sequence", "patient")
 OPTIONAL_FRAME_COLUMNS = ("frame_in_sequence", "split")
@@ -82,9 +80,7 @@ def check_sizes(frame: Frame, image: np.ndarray, mask: np.ndarray) -> None:
 
 
 def _from_manifest(manifest: Path) -> list[Frame]:
-    header, _ = read_table(manifest)
-    wanted = [*MANIFEST_COLUMNS, "split"] if "split" in header else list(MANIFEST_COLUMNS)
-    _, rows = read_table(manifest, wanted)
+    rows = read_columns(manifest, MANIFEST_COLUMNS, ["split"])
     if not rows:
         raise InputError(f"{manifest}: lists no images")
     paths = [Path(row["image"]) for row in rows]
@@ -136,8 +132,7 @@ def _from_folders(folder: Path) -> list[Frame]:
     if len(group_columns) != 1:
         raise InputError(f"{table}: expected the column frame and exactly one of "
                          f"{', '.join(GROUP_COLUMNS)}")
-    optional = [name for name in OPTIONAL_FRAME_COLUMNS if name in header]
-    _, rows = read_table(table, ["frame", group_columns[0], *optional])
+    rows = read_columns(table, ["frame", group_columns[0]], OPTIONAL_FRAME_COLUMNS)
     frames = []
     for number, row in enumerate(rows, start=2):
         stem = Path(row["frame"]).stem if Path(row["frame"]).suffix.lower() in \
@@ -158,28 +153,7 @@ def _from_folders(folder: Path) -> list[Frame]:
 
 
 def _check(table: Path, frames: list[Frame]) -> None:
-    _no_repeats(table, "image", (str(frame.image_path) for frame in frames))
-    _no_repeats(table, "image name", (frame.case for frame in frames))
-    for frame in frames:
-        if not frame.group:
-            raise InputError(f"{table}: {frame.image_path.name} has no group")
-    splits_of: dict[str, set[str]] = {}
-    for frame in frames:
-        splits_of.setdefault(frame.group, set()).add(frame.split)
-    if len(splits_of) < 2:
-        raise InputError(f"{table}: only one group ({frames[0].group}); training and test data "
-                         "need different groups")
-    for group, splits in splits_of.items():
-        if len(splits) > 1:
-            raise InputError(f"{table}: group {group} is on two sides of the split; "
-                             "a group must be wholly train or wholly test")
-    given = {split for splits in splits_of.values() for split in splits}
-    if given != {""} and given != set(SPLITS):
-        raise InputError(f"{table}: column split must hold both train and test and nothing else, "
-                         f"found {', '.join(repr(split) for split in sorted(given))}")
-
-
-def _no_repeats(table: Path, what: str, values: Iterable[str]) -> None:
-    value, count = Counter(values).most_common(1)[0]
-    if count > 1:
-        raise InputError(f"{table}: duplicate {what} {value}")
+    no_repeats(table, "image", (str(frame.image_path) for frame in frames))
+    no_repeats(table, "image name", (frame.case for frame in frames))
+    check_groups(table, (Member(frame.image_path.name, frame.group, frame.split)
+                         for frame in frames))

@@ -78,7 +78,7 @@ class VesselCandidate(Candidate):
     score: float
 
 
-CANDIDATE_KINDS = (BoxCandidate, VesselCandidate)
+CANDIDATE_KINDS = (BoxCandidate, VesselCandidate, Candidate)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The pulmonary embolism task: CT angiograms, their unique emboli and candidates along vessels."""

@@ -1,0 +1,51 @@
+"""The rules that the tables of all tasks share."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data_prep.manifest import Member, check_groups, no_repeats, read_columns
+from layerwise.errors import InputError
+
+TABLE = Path("t.csv")
+
+
+def members(*pairs: tuple[str, str]) -> list[Member]:
+    return [Member(f"n{number}", *pair) for number, pair in enumerate(pairs)]
+
+
+@pytest.mark.parametrize("pairs", [[("a", ""), ("b", ""), ("a", "")],
+                                   [("a", "train"), ("b", "test"), ("a", "train")]])
+def test_groups_and_splits_that_are_whole(pairs: list[tuple[str, str]]) -> None:
+    assert check_groups(TABLE, members(*pairs)) is None  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize("pairs, message", [
+    ([("a", ""), ("", "")], r"^t\.csv: n1 has no group"),
+    ([("a", ""), ("a", "")], r"^t\.csv: only one group \(a\)"),
+    ([], r"^t\.csv: only one group \(\)"),
+    ([("a", "train"), ("b", "test"), ("a", "test")], r"^t\.csv: group a is on two sides"),
+    ([("a", "train"), ("b", "train")], r"^t\.csv: column split must hold both .*found 'train'$"),
+    ([("a", "train"), ("b", "")], r"found '', 'train'$"),
+    ([("a", "train"), ("b", "test"), ("c", "val")], r"found 'test', 'train', 'val'$")])
+def test_groups_and_splits_that_are_not(pairs: list[tuple[str, str]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_groups(TABLE, members(*pairs))
+
+
+def test_repeats() -> None:
+    no_repeats(TABLE, "case", [])
+    no_repeats(TABLE, "case", ["a", "b"])
+    with pytest.raises(InputError, match=r"^t\.csv: duplicate case b$"):
+        no_repeats(TABLE, "case", ["a", "b", "b"])
+
+
+def test_optional_columns(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("split,case\ntrain,1\n")
+    assert read_columns(table, ["case"], ["split", "age"]) == [{"split": "train", "case": "1"}]
+    with pytest.raises(InputError, match="missing column group"):
+        read_columns(table, ["case", "group"], ["split"])
+    with pytest.raises(InputError, match="unknown column split"):
+        read_columns(table, ["case"])

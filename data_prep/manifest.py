@@ -1,15 +1,22 @@
-"""What every task's table of inputs must satisfy: no repeats, a group for all, a whole split."""
+"""What a folder of inputs says about itself: its tables, its images, and what it stands in for.
+
+Every task's table must satisfy: no repeats, a group for all, a whole split.
+"""
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
+from data_prep import images
 from layerwise.contracts import SPLITS, read_table
 from layerwise.errors import InputError
 
-MANIFEST = "manifest.csv"
+MANIFEST, ORIGIN, STAND_IN = "manifest.csv", "origin.json", "stand_in"
+GROUP_COLUMNS = ("group", "video", "sequence", "patient")
+OPTIONAL_FRAME_COLUMNS = ("frame_in_sequence", "split")
 
 
 class Member(NamedTuple):
@@ -56,3 +63,83 @@ def check_groups(table: Path, members: Iterable[Member]) -> None:
     if given != {""} and given != set(SPLITS):
         raise InputError(f"{table}: column split must hold both train and test and nothing else, "
                          f"found {', '.join(repr(split) for split in sorted(given))}")
+
+
+def image_files(folder: Path, expected: str) -> dict[str, Path]:
+    """Image files of a folder by stem.
+
+    InputError when it is missing (naming what was `expected`), empty or ambiguous.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected {expected}")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in images.IMAGE_SUFFIXES:
+            continue
+        if path.stem in files:
+            raise InputError(f"{path}: duplicate image, {files[path.stem].name} has the same name")
+        files[path.stem] = path
+    if not files:
+        raise InputError(f"{folder}: no images ({', '.join(images.IMAGE_SUFFIXES)})")
+    return files
+
+
+def group_table(folder: Path, other: str) -> Path:
+    """The one CSV of a folder; InputError for none or several, naming the `other` layout."""
+    tables = sorted(path for path in folder.glob("*.csv") if not path.name.startswith("."))
+    if len(tables) != 1:
+        found = "no CSV file" if not tables else "several CSV files"
+        raise InputError(f"{folder}: {found}; expected {other}one CSV with the columns frame and "
+                         "group")
+    return tables[0]
+
+
+def grouped_frames(table: Path, files: Mapping[str, Path], place: str) -> list[Member]:
+    """Stem, group and split of every line of a CSV that lists `files`, all of them.
+
+    Columns: frame (stem or file name), one of GROUP_COLUMNS, and any of OPTIONAL_FRAME_COLUMNS.
+    InputError for a listed frame that is missing from `place`, and for a file that is not listed.
+    """
+    header, _ = read_table(table)
+    group_columns = [name for name in header if name in GROUP_COLUMNS]
+    if len(group_columns) != 1:
+        raise InputError(f"{table}: expected the column frame and exactly one of "
+                         f"{', '.join(GROUP_COLUMNS)}")
+    members = []
+    rows = read_columns(table, ["frame", group_columns[0]], OPTIONAL_FRAME_COLUMNS)
+    for number, row in enumerate(rows, start=2):
+        named = Path(row["frame"])
+        stem = named.stem if named.suffix.lower() in images.IMAGE_SUFFIXES else row["frame"]
+        if stem not in files:
+            raise InputError(f"{table}, line {number}: frame {row['frame']!r} "
+                             f"is missing from {place}")
+        members.append(Member(stem, row[group_columns[0]].strip(), row.get("split", "").strip()))
+    listed = {member.name for member in members}
+    for stem, path in files.items():
+        if stem not in listed:
+            raise InputError(f"{path}: frame has no group; add a line to {table.name}")
+    return members
+
+
+def case_names(paths: Sequence[Path]) -> list[str]:
+    """Names of images: their paths without suffix, and without the folder that all of them share.
+
+    So frames/0001.png is simply 0001.
+    """
+    shared = len(paths[0].parts[:-1]) if len({path.parent for path in paths}) == 1 else 0
+    return ["/".join(path.with_suffix("").parts[shared:]) for path in paths]
+
+
+def origin_of(folder: Path) -> Optional[str]:
+    """What a folder's data are where they stand in for real ones (origin.json), None otherwise."""
+    path = folder / ORIGIN
+    try:
+        origin = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a JSON file ({error})") from None
+    if not isinstance(origin, dict) or set(origin) != {STAND_IN} \
+            or not isinstance(origin[STAND_IN], str) or not origin[STAND_IN].strip():
+        raise InputError(f'{path}: expected {{"{STAND_IN}": "what the data are"}}')
+    return str(origin[STAND_IN])

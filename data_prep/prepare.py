@@ -173,5 +173,6 @@ def _summarise(recipe: Recipe, request: Request, source: Path, dataset: Path,
     for split, row in counts.items():
         print(f"  {split}: " + ", ".join(f"{value} {key.replace('_', ' ')}"
                                          for key, value in row.items()))
-    for line in proposals.shown(recall, task.case):
-        print(line)
+    if task.evaluation == "froc":   # elsewhere nothing is searched for, and nothing missed
+        for line in proposals.shown(recall, task.case):
+            print(line)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,6 +83,29 @@ def _size(path: Path) -> int:
         return -1
 
 
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder to fill; renamed to `folder` on success, removed on failure.
+
+    For what the user asks for by name. InputError when `folder` exists and is not empty, or its
+    parent cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: already there; choose another folder or remove it")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}); "
+                         "choose another folder") from error
+    try:
+        yield partial
+        partial.chmod(0o755)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 @dataclass
 class Draft:
     """A sealed folder under construction: where to write, and facts to keep in its seal."""
@@ -106,15 +130,23 @@ def sealed(folder: Path, made_from: Mapping[str, Any]) -> Iterator[Draft]:
         sizes = {path.relative_to(partial).as_posix(): path.stat().st_size
                  for path in sorted(partial.rglob("*")) if path.is_file()}
         write_json(partial / SEAL, {"made_from": made_from, "facts": draft.facts, "bytes": sizes})
-        if folder.exists():
-            old = partial.with_name(f"{partial.name}-old")
-            folder.rename(old)
-            partial.rename(folder)
+        old = _put_aside(folder) if folder.exists() else None
+        partial.rename(folder)
+        if old:
             shutil.rmtree(old)
-        else:
-            partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove(folder: Path) -> None:
+    """Remove a sealed folder. Killed meanwhile, it leaves none that is in the way."""
+    shutil.rmtree(_put_aside(folder))
+
+
+def _put_aside(folder: Path) -> Path:
+    aside = folder.with_name(f".{folder.name}{PARTIAL}{os.getpid()}-old")
+    folder.rename(aside)
+    return aside
 
 
 @contextmanager

@@ -54,6 +54,8 @@ def plan(recipe: Recipe, request: Request, candidates: Sequence[Candidate],
          side_of: Mapping[str, str], order: Sequence[str]) -> list[PatchSet]:
     """All sets of a request; a reduced set has as much fewer patches as it has less data.
 
+    But at least a mini-batch, where it has that many: 1% of a small set would have none to train.
+
     Raises InputError when a set has too few candidates for one batch, or the request asks for more
     test patches of a candidate than there are.
     """
@@ -72,7 +74,7 @@ def plan(recipe: Recipe, request: Request, candidates: Sequence[Candidate],
         for kind, rows, wanted, multiple in zip(
                 KINDS, pools, (total * 4 // 5, total - total * 4 // 5),
                 (request.profile.batch_size, 2)):
-            name = f"{kind}-{percent(fraction)}"
+            name, wanted = f"{kind}-{percent(fraction)}", max(wanted, multiple)
             try:
                 size = sampling.balanced_size(rows, len(views.training), wanted, multiple)
             except InputError as error:

@@ -96,7 +96,7 @@ def pools(candidates: Sequence[Candidate], order: Sequence[str], reduced_by: str
     """(training, validation) candidates of a reduced set.
 
     Fewer groups; or fewer lesions ("at the PE level"), each with all its candidates, beside all
-    false positives; or fewer cases, as many of each class.
+    false positives; or fewer cases, equally many of each class: the fraction of the rarer one's.
     """
     groups = reduced(order, fraction if reduced_by == "group" else 1.0)
     sides = [[row for row in candidates if row.group in side] for side in groups]
@@ -110,10 +110,13 @@ def _reduced_units(candidates: Sequence[Candidate], unit: str, fraction: float, 
     """Candidates of a prefix of the lesions, or of the cases of each class, in seeded order."""
     rng = generator(seed, unit)
     kept: set[tuple[int, str]] = set()
-    for label in sorted({row.label for row in candidates}):
-        names = sorted({getattr(row, unit) for row in candidates if row.label == label})
-        count = len(names) if unit == "lesion" and label == 0 \
-            else max(1, math.floor(fraction * len(names) + 0.5))
+    names_of = {label: sorted({getattr(row, unit) for row in candidates if row.label == label})
+                for label in sorted({row.label for row in candidates})}
+    rarer = min(map(len, names_of.values()), default=0)
+    for label, names in names_of.items():
+        whole = fraction == 1 or (unit == "lesion" and label == 0)
+        count = len(names) if whole else max(1, math.floor(
+            fraction * (rarer if unit == "case" else len(names)) + 0.5))
         kept.update((label, names[i]) for i in rng.permutation(len(names))[:count].tolist())
     return [row for row in candidates if (row.label, getattr(row, unit)) in kept]
 

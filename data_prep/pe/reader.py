@@ -8,7 +8,6 @@
 """
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -20,8 +19,7 @@ from data_prep.pe import nifti
 from data_prep.pe.volume import Volume, read_emboli, read_on_grid
 from layerwise.errors import InputError
 
-VOLUMES, EMBOLI, ORIGIN = "volumes", "emboli", "origin.json"
-STAND_IN = "stand_in"
+VOLUMES, EMBOLI = "volumes", "emboli"
 
 
 @dataclass(frozen=True)
@@ -65,21 +63,6 @@ def load(scan: Scan) -> tuple[Volume, np.ndarray]:
     if scan.emboli_path is None:
         return volume, np.zeros(volume.hu.shape, np.int32)
     return volume, read_emboli(scan.emboli_path, grid.shape, grid)
-
-
-def origin_of(folder: Path) -> Optional[str]:
-    """What a folder's data are where they stand in for real ones (origin.json), None otherwise."""
-    path = folder / ORIGIN
-    try:
-        origin = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a JSON file ({error})") from None
-    if not isinstance(origin, dict) or set(origin) != {STAND_IN} \
-            or not isinstance(origin[STAND_IN], str) or not origin[STAND_IN].strip():
-        raise InputError(f'{path}: expected {{"{STAND_IN}": "what the data are"}}')
-    return str(origin[STAND_IN])
 
 
 def _files_by_case(folder: Path, series: bool) -> dict[str, Path]:

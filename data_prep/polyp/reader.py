@@ -18,13 +18,21 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import images
-from data_prep.manifest import MANIFEST, Member, check_groups, no_repeats, read_columns
-from layerwise.contracts import read_table
+from data_prep.manifest import (
+    MANIFEST,
+    Member,
+    case_names,
+    check_groups,
+    group_table,
+    grouped_frames,
+    image_files,
+    no_repeats,
+    read_columns,
+)
 from layerwise.errors import InputError
 
 MANIFEST_COLUMNS = ("image", "mask", "group")
-GROUP_COLUMNS = ("group", "video", "sequence", "patient")
-OPTIONAL_FRAME_COLUMNS = ("frame_in_sequence", "split")
+LAYOUT = f"frames/, masks/ and a CSV, or {MANIFEST}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ def read_frames(folder: Path) -> list[Frame]:
         raise InputError(f"{folder}: no such folder")
     manifest = folder / MANIFEST
     frames = _from_manifest(manifest) if manifest.exists() else _from_folders(folder)
-    table = manifest if manifest.exists() else _group_table(folder)
+    table = manifest if manifest.exists() else _table(folder)
     _check(table, frames)
     return sorted(frames, key=lambda frame: frame.case)
 
@@ -84,71 +92,30 @@ def _from_manifest(manifest: Path) -> list[Frame]:
     if not rows:
         raise InputError(f"{manifest}: lists no images")
     paths = [Path(row["image"]) for row in rows]
-    # Without the folder that all images share, so that frames/0001.png is simply 0001.
-    shared = len(paths[0].parts[:-1]) if len({path.parent for path in paths}) == 1 else 0
     frames = []
-    for number, (row, path) in enumerate(zip(rows, paths), start=2):
+    for number, (row, path, case) in enumerate(zip(rows, paths, case_names(paths)), start=2):
         for column in ("image", "mask"):
             if not row[column] or not (manifest.parent / row[column]).is_file():
                 raise InputError(f"{manifest}, line {number}: {column} {row[column]!r} "
                                  "is missing; no such file")
-        case = "/".join(path.with_suffix("").parts[shared:])
         frames.append(Frame(case, row["group"].strip(), manifest.parent / path,
                             manifest.parent / row["mask"], row.get("split", "").strip()))
     return frames
 
 
-def _group_table(folder: Path) -> Path:
-    tables = sorted(path for path in folder.glob("*.csv") if not path.name.startswith("."))
-    if len(tables) != 1:
-        found = "no CSV file" if not tables else "several CSV files"
-        raise InputError(f"{folder}: {found}; expected {MANIFEST} (image, mask, group) or one CSV "
-                         "with the columns frame and group")
-    return tables[0]
-
-
-def _stems(folder: Path) -> dict[str, Path]:
-    """Image files of a folder by stem; InputError when it is missing, empty or ambiguous."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected frames/, masks/ and a CSV, "
-                         f"or {MANIFEST}")
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in images.IMAGE_SUFFIXES:
-            continue
-        if path.stem in files:
-            raise InputError(f"{path}: duplicate image, {files[path.stem].name} has the same name")
-        files[path.stem] = path
-    if not files:
-        raise InputError(f"{folder}: no images ({', '.join(images.IMAGE_SUFFIXES)})")
-    return files
+def _table(folder: Path) -> Path:
+    return group_table(folder, f"{MANIFEST} ({', '.join(MANIFEST_COLUMNS)}) or ")
 
 
 def _from_folders(folder: Path) -> list[Frame]:
-    frame_files, mask_files = _stems(folder / "frames"), _stems(folder / "masks")
-    table = _group_table(folder)
-    header, _ = read_table(table)
-    group_columns = [name for name in header if name in GROUP_COLUMNS]
-    if len(group_columns) != 1:
-        raise InputError(f"{table}: expected the column frame and exactly one of "
-                         f"{', '.join(GROUP_COLUMNS)}")
-    rows = read_columns(table, ["frame", group_columns[0]], OPTIONAL_FRAME_COLUMNS)
+    frame_files = image_files(folder / "frames", LAYOUT)
+    mask_files = image_files(folder / "masks", LAYOUT)
     frames = []
-    for number, row in enumerate(rows, start=2):
-        stem = Path(row["frame"]).stem if Path(row["frame"]).suffix.lower() in \
-            images.IMAGE_SUFFIXES else row["frame"]
-        if stem not in frame_files:
-            raise InputError(f"{table}, line {number}: frame {row['frame']!r} "
-                             f"is missing from {folder / 'frames'}")
+    for stem, group, split in grouped_frames(_table(folder), frame_files, str(folder / "frames")):
         if stem not in mask_files:
             raise InputError(f"{folder / 'masks' / stem}.png: mask is missing; a frame without "
                              "a polyp needs an empty mask")
-        frames.append(Frame(stem, row[group_columns[0]].strip(), frame_files[stem],
-                            mask_files[stem], row.get("split", "").strip()))
-    listed = {frame.case for frame in frames}
-    for stem, path in frame_files.items():
-        if stem not in listed:
-            raise InputError(f"{path}: frame has no group; add a line to {table.name}")
+        frames.append(Frame(stem, group, frame_files[stem], mask_files[stem], split))
     return frames
 
 

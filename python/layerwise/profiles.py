@@ -39,19 +39,23 @@ class Profile:
 PROFILES = {profile.name: profile for profile in (
     Profile("mini", {
         "polyp": Sizes(160, 1, 3, phantom_groups=6, phantom_cases=4),
-        "pe": Sizes(160, 1, 100, phantom_groups=6, phantom_cases=1),
+        "pe": Sizes(160, 1, 60, phantom_groups=6, phantom_cases=1),
+        "frames": Sizes(160, 1, 1, phantom_groups=6, phantom_cases=4),
     }, batch_size=16, iterations=4, evaluate_every=2, patience=0),
     Profile("quick", {
         "polyp": Sizes(2000, 2, 5, phantom_groups=24, phantom_cases=10),
-        "pe": Sizes(2000, 2, 100, phantom_groups=16, phantom_cases=1),
+        "pe": Sizes(2000, 2, 60, phantom_groups=16, phantom_cases=1),
+        "frames": Sizes(2000, 8, 1, phantom_groups=24, phantom_cases=10),
     }, batch_size=32, iterations=80, evaluate_every=20, patience=0),
     Profile("reference", {
         "polyp": Sizes(5000, 6, 5, phantom_groups=40, phantom_cases=20),
-        "pe": Sizes(5000, 6, 100, phantom_groups=40, phantom_cases=1),
+        "pe": Sizes(5000, 6, 60, phantom_groups=40, phantom_cases=1),
+        "frames": Sizes(5000, 20, 1, phantom_groups=40, phantom_cases=20),
     }, batch_size=32, iterations=400, evaluate_every=50, patience=0),
     Profile("paper", {
         "polyp": Sizes(100_000, 120, 1, phantom_groups=40, phantom_cases=945),
-        "pe": Sizes(81_000, 90, 100, phantom_groups=121, phantom_cases=1),
+        "pe": Sizes(81_000, 90, 60, phantom_groups=121, phantom_cases=1),
+        "frames": Sizes(40_000, 200, 1, phantom_groups=6, phantom_cases=667),
     }, batch_size=256, iterations=10_000, evaluate_every=100, patience=20),
 )}
 

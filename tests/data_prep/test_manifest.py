@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.manifest import Member, check_groups, no_repeats, read_columns
+from data_prep.manifest import Member, check_groups, no_repeats, origin_of, read_columns
 from layerwise.errors import InputError
 
 TABLE = Path("t.csv")
@@ -49,3 +49,17 @@ def test_optional_columns(tmp_path: Path) -> None:
         read_columns(table, ["case", "group"], ["split"])
     with pytest.raises(InputError, match="unknown column split"):
         read_columns(table, ["case"])
+
+
+def test_origin(tmp_path: Path) -> None:
+    assert origin_of(tmp_path) is None
+    (tmp_path / "origin.json").write_text('{"stand_in": "a phantom"}')
+    assert origin_of(tmp_path) == "a phantom"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"stand_in": 1}', '{"stand_in": " "}',
+                                  '{"stand_in": "x", "y": 1}', '{"stand_in": null}'])
+def test_a_bad_origin(tmp_path: Path, text: str) -> None:
+    (tmp_path / "origin.json").write_text(text)
+    with pytest.raises(InputError, match=r"origin\.json: "):
+        origin_of(tmp_path)

@@ -116,17 +116,3 @@ def test_folders_without_volumes(tmp_path: Path) -> None:
     write_volume(tmp_path / "volumes" / "a.nii.gz", chest())
     with pytest.raises(InputError, match=r"only one group \(a\)"):
         reader.read_scans(tmp_path)
-
-
-def test_origin(tmp_path: Path) -> None:
-    assert reader.origin_of(tmp_path) is None
-    (tmp_path / "origin.json").write_text('{"stand_in": "a phantom"}')
-    assert reader.origin_of(tmp_path) == "a phantom"
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"stand_in": 1}', '{"stand_in": " "}',
-                                  '{"stand_in": "x", "y": 1}', '{"stand_in": null}'])
-def test_a_bad_origin(tmp_path: Path, text: str) -> None:
-    (tmp_path / "origin.json").write_text(text)
-    with pytest.raises(InputError, match=r"origin\.json: "):
-        reader.origin_of(tmp_path)

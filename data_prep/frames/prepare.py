@@ -1,0 +1,58 @@
+"""The frame task's part in the preparation: frames with labels, crops at random places."""
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from data_prep import images, manifest
+from data_prep import prepare as common
+from data_prep.frames import crops, degrade, effects, matter, phantom, reader, stand_in
+from data_prep.polyp import colon, endoscope, growths, rays, scene, sensor
+from data_prep.recipe import Detection, Inspection, Phantom, Recipe, Views
+from data_prep.request import Request
+from layerwise.contracts import Candidate
+
+
+def inspect(frame: reader.Frame) -> Inspection:
+    """The file's hash; what is to be found in a frame ("lesions") is that it is informative.
+
+    Raises InputError for a damaged file and a frame too small for a crop.
+    """
+    path = frame.image_path
+    data = images.read_bytes(path)
+    crops.fitted(path, images.to_bgr8(images.decode(path, data)))
+    return Inspection((hashlib.sha256(data).hexdigest(),), int(frame.informative))
+
+
+def detect(frame: reader.Frame, keep: int) -> Detection:
+    """The frame itself, which is the one candidate in it."""
+    row = Candidate(frame.case, frame.group, frame.case, frame.case if frame.informative else "",
+                    int(frame.informative))
+    return Detection((row,), np.zeros((1, len(RECIPE.features))))
+
+
+def _files(frame: reader.Frame) -> tuple[Path]:
+    return (frame.image_path,)
+
+
+def _origin(folder: Path) -> str:
+    return manifest.origin_of(folder) or f"{folder.resolve().name} frames"
+
+
+RECIPE = Recipe(
+    task="frames", kind=Candidate, expects="colonoscopy frames",
+    read=reader.read_frames, files=_files, inspect=inspect, detect=detect,
+    features=(), recall_at=(1,),
+    views=Views(crops.TRAINING_VIEWS, crops.VIEWS, crops.load, crops.cut),
+    origin=_origin,
+    phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom,
+                    (phantom, degrade, effects, matter, stand_in, colon, endoscope, growths, rays,
+                     scene, sensor)),
+    code=(crops, images, manifest, reader), batch=8)
+
+
+def prepare(request: Request) -> Path:
+    """The frame data set of a request; see `data_prep.prepare`."""
+    return common.prepare(RECIPE, request)

@@ -1,0 +1,79 @@
+"""Writing a folder of stand-in frames in the layout that `reader` describes.
+
+Beside it truth.csv, a row per frame: what is wrong with it. All frames of a size have files of the
+same size, for they are stored uncompressed: a spoilt frame compresses better, which a network
+never sees and nobody should learn from.
+"""
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+
+from data_prep.frames.degrade import Fault
+from data_prep.frames.reader import LABELS, MANIFEST_COLUMNS
+from data_prep.manifest import MANIFEST, ORIGIN, STAND_IN
+from data_prep.parallel import ordered_map
+from data_prep.seal import new_folder
+
+FRAMES, TRUTH = "frames", "truth.csv"
+TRUTH_COLUMNS = ("image", "kind", "severity")
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One stand-in frame: name, video, uint8 (h, w, 3) BGR, and what is wrong with it."""
+
+    case: str
+    group: str
+    image: np.ndarray
+    fault: Fault
+
+
+def write_set(folder: Path, stand_in: str, draw: Callable[[Item], Iterator[Drawn]],
+              items: Sequence[Item], jobs: int, title: str, about: str) -> None:
+    """Write the frames that `draw` makes of all items as `folder`, complete or not at all.
+
+    The bytes do not depend on `jobs`. InputError as `seal.new_folder`.
+    """
+    with new_folder(folder) as unfinished:
+        (unfinished / FRAMES).mkdir()
+        written = ordered_map(partial(_write, unfinished, draw), items, jobs, 1, title, "items")
+        rows = sorted(row for rows in written for row in rows)
+        _write_table(unfinished / MANIFEST, MANIFEST_COLUMNS,
+                     [(name, LABELS[fault.informative], group) for name, group, fault in rows])
+        _write_table(unfinished / TRUTH, TRUTH_COLUMNS,
+                     [(name, fault.kind, f"{fault.severity:.3f}") for name, _, fault in rows])
+        (unfinished / ORIGIN).write_text(json.dumps({STAND_IN: stand_in}) + "\n")
+        (unfinished / "README.txt").write_text(about)
+
+
+def _write(folder: Path, draw: Callable[[Item], Iterator[Drawn]], items: Sequence[Item]
+           ) -> list[list[tuple[str, str, Fault]]]:
+    written = []
+    for item in items:
+        rows = []
+        for drawn in draw(item):
+            name = f"{FRAMES}/{drawn.case}.png"
+            ok, data = cv2.imencode(".png", drawn.image, [cv2.IMWRITE_PNG_COMPRESSION, 0])
+            if not ok:
+                raise RuntimeError(f"{folder / name}: OpenCV could not encode the frame")
+            (folder / name).write_bytes(data.tobytes())
+            rows.append((name, drawn.group, drawn.fault))
+        written.append(rows)
+    return written
+
+
+def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)

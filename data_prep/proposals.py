@@ -1,15 +1,15 @@
 """The candidates of a data set: proposing them, the best of each case, and what they miss."""
 from __future__ import annotations
 
-import csv
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data_prep.feature_table import write_features
 from data_prep.parallel import ordered_map
 from data_prep.recipe import Detection, Recipe
-from layerwise.contracts import Candidate, Case, atomic_text, write_rows
+from layerwise.contracts import Candidate, Case, write_rows
 
 FEATURES = "features.csv"
 
@@ -30,12 +30,9 @@ def write_detections(folder: Path, recipe: Recipe, found: Sequence[Detection]) -
     write_rows(folder / "candidates.csv", (row for each in found for row in each.candidates),
                recipe.kind)
     if recipe.features:
-        with atomic_text(folder / FEATURES) as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow(["candidate", *recipe.features])
-            writer.writerows([row.candidate, *(f"{value:.9g}" for value in values)]
-                             for each in found
-                             for row, values in zip(each.candidates, each.features))
+        write_features(folder / FEATURES, recipe.features,
+                       ((row.candidate, values) for each in found
+                        for row, values in zip(each.candidates, each.features)))
 
 
 def best(candidates: Sequence[Candidate], keep: int) -> list[Candidate]:

@@ -4,11 +4,18 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import numpy as np
-
-from data_prep import images, manifest
+from data_prep import feature_table, images, manifest
 from data_prep import prepare as common
-from data_prep.frames import crops, degrade, effects, matter, phantom, reader, stand_in
+from data_prep.frames import (
+    crops,
+    degrade,
+    effects,
+    features,
+    matter,
+    phantom,
+    reader,
+    stand_in,
+)
 from data_prep.polyp import colon, endoscope, growths, rays, scene, sensor
 from data_prep.recipe import Detection, Inspection, Phantom, Recipe, Views
 from data_prep.request import Request
@@ -27,10 +34,10 @@ def inspect(frame: reader.Frame) -> Inspection:
 
 
 def detect(frame: reader.Frame, keep: int) -> Detection:
-    """The frame itself, which is the one candidate in it."""
+    """The frame itself, which is the one candidate in it; features are of all of it."""
     row = Candidate(frame.case, frame.group, frame.case, frame.case if frame.informative else "",
                     int(frame.informative))
-    return Detection((row,), np.zeros((1, len(RECIPE.features))))
+    return Detection((row,), features.features(crops.load(frame.image_path))[None])
 
 
 def _files(frame: reader.Frame) -> tuple[Path]:
@@ -44,13 +51,13 @@ def _origin(folder: Path) -> str:
 RECIPE = Recipe(
     task="frames", kind=Candidate, expects="colonoscopy frames",
     read=reader.read_frames, files=_files, inspect=inspect, detect=detect,
-    features=(), recall_at=(1,),
+    features=features.FEATURES, recall_at=(1,),
     views=Views(crops.TRAINING_VIEWS, crops.VIEWS, crops.load, crops.cut),
     origin=_origin,
     phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom,
                     (phantom, degrade, effects, matter, stand_in, colon, endoscope, growths, rays,
                      scene, sensor)),
-    code=(crops, images, manifest, reader), batch=8)
+    code=(crops, degrade, feature_table, features, images, manifest, reader), batch=8)
 
 
 def prepare(request: Request) -> Path:

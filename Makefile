@@ -3,10 +3,11 @@ RUN = environment/run
 PROFILE ?= quick
 DATA ?=
 OPTIONS ?=
+TORCH ?=
 IMAGE ?= layerwise
 
 .DEFAULT_GOAL := help
-.PHONY: help env polyp-sweep prototxt figures test lint image clean distclean
+.PHONY: help env polyp-sweep frames-sweep prototxt figures bench test lint image clean distclean
 
 help:          ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -14,14 +15,20 @@ help:          ## list the targets
 env:           ## build the private Debian 11 root with Caffe (about 70 s, 1.2 GB); MIRROR=URL names a Debian mirror
 	$(RUN) true
 
-polyp-sweep:   ## train and score all depths; DATA=FOLDER for your frames, PROFILE=quick|reference|paper
-	$(RUN) layerwise sweep polyp --profile $(PROFILE) $(if $(DATA),--images "$(DATA)") $(OPTIONS)
+polyp-sweep:   ## polyp detection: train and score all depths; DATA=FOLDER for your images, PROFILE=quick|reference|paper
+frames-sweep:  ## the same for the quality of colonoscopy frames
+polyp-sweep frames-sweep:
+	$(RUN) layerwise sweep $(@:-sweep=) --profile $(PROFILE) $(if $(DATA),--images "$(DATA)") $(OPTIONS)
 
 prototxt:      ## write prototxt/ and solvers/ anew from the rows of python/layerwise
 	$(RUN) layerwise generate
 
 figures:       ## redraw figures, tables, claims and report of results/ into figures/ (no training, no images)
 	$(RUN) layerwise figures results --out figures
+
+bench:         ## measure the speed against plain Caffe (half an hour, an idle machine); TORCH=PYTHON adds PyTorch's
+	$(RUN) python3 -m layerwise.bench $(OPTIONS)
+	$(if $(TORCH),PYTHONPATH=python:. $(TORCH) -m layerwise.bench pytorch)
 
 test:          ## run the tests, then try the Docker image where buildah is installed
 	$(RUN) python3 -m pytest -q tests

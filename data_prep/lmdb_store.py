@@ -20,7 +20,7 @@ from data_prep.seal import require_space
 from layerwise.contracts import IndexRow, read_index, write_rows
 from layerwise.errors import InputError, LayerwiseError
 
-BATCH = 256                 # rows per transaction
+BATCH = 32                  # rows per transaction: 5 MB of patches, which the cache holds
 _PAGE_BYTES = 4096          # LMDB's overflow pages on every machine Caffe runs on
 _SPARE_BYTES = 1 << 20      # branch pages, meta pages, freed pages
 

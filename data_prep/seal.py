@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -173,7 +174,11 @@ def _hold(folder: Path) -> int:
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{folder}: waiting for another process that is using it", file=sys.stderr)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         # The process waited for may have removed the folder; then what is locked is a ghost.
         if folder.exists() and os.path.samestat(os.fstat(handle), folder.stat()):
             return handle

@@ -1,7 +1,6 @@
 """The sets of patches of a split: which there are, how large, and writing them."""
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -93,7 +92,7 @@ def write_sets(recipe: Recipe, dataset: Path, sets: Sequence[PatchSet],
     """
     for folder in written_sets(dataset):
         if not seal.is_sealed(folder, made_from):
-            shutil.rmtree(folder)
+            seal.remove(folder)
     missing = [each for each in sets if not seal.is_sealed(dataset / each.name, made_from)]
     seal.require_space(dataset, sum(lmdb_store.estimated_bytes(each.size, DATUM_BYTES)
                                     for each in missing))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,15 @@ from layerwise.errors import InputError, LayerwiseError
 
 QUOTED_LINES = 6
 FULL_DISK_BYTES = 16 << 20      # with less than this left a failed write is the likely cause
+FULL_DISK = "disk full; free some space, then the same command goes on"
+OUT_OF_MEMORY = "out of memory; use fewer --jobs, then the same command goes on"
+
+# What a dying Caffe says: a full disk, no memory.
+SIGNS: tuple[tuple[re.Pattern[str], type[LayerwiseError], str], ...] = (
+    (re.compile(r"Check failed: proto\.SerializeToOstream"), InputError, FULL_DISK),
+    (re.compile(r"host allocation of size|bad_alloc|thread_resource_error|Cannot allocate memory"
+                r"|failed to map segment"), LayerwiseError, OUT_OF_MEMORY),
+)
 
 
 class Interrupted(LayerwiseError):
@@ -74,8 +84,9 @@ class Children:
         try:
             assert child.stdout is not None
             for line in child.stdout:
-                last = json.loads(line)
-                on_event(last)
+                if line.startswith("{"):         # the rest is what libraries have to say
+                    last = json.loads(line)
+                    on_event(last)
             code = child.wait()
         finally:
             if child.poll() is None:
@@ -89,23 +100,26 @@ class Children:
         if last.get("ended") == "interrupted" or (self.stopping and code != 0):
             raise Interrupted("stopped on request; the same command resumes it")
         if code != 0:
-            if shutil.disk_usage(log.parent).free < FULL_DISK_BYTES:
-                raise InputError(f"{log.parent}: disk full; free some space, then the same command "
-                                 "resumes the run")
-            raise LayerwiseError(f"Caffe ended with {_describe(code)}; last lines of {log}: "
-                                 f"{quote(log, begin)}")
+            raise _death(code, log, begin)
+
+
+def _death(code: int, log: Path, begin: int) -> LayerwiseError:
+    """Why a child ended without a word of its own, as far as signal, disk and log tell."""
+    if code == -signal.SIGKILL:
+        return LayerwiseError(f"{log.parent}: Caffe was killed, most likely {OUT_OF_MEMORY}")
+    if shutil.disk_usage(log.parent).free < FULL_DISK_BYTES:
+        return InputError(f"{log.parent}: {FULL_DISK}")
+    told = quote(log, begin)
+    for sign, kind, advice in SIGNS:
+        if sign.search(told):
+            return kind(f"{log.parent}: {advice} ({told})")
+    ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return LayerwiseError(f"Caffe ended with {ended}; last lines of {log}: {told}")
 
 
 def _python_path() -> str:
     """This process's search path for modules, absolute: the child runs in another folder."""
     return os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
-
-
-def _describe(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    name = signal.Signals(-code).name
-    return name + (" (out of memory?)" if name == "SIGKILL" else "")
 
 
 def quote(log: Path, begin: int = 0) -> str:

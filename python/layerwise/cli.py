@@ -2,18 +2,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from layerwise import __version__
 from layerwise.errors import InputError, LayerwiseError
+from layerwise.options import (
+    DATA,
+    FOLDER,
+    LAUNCHING,
+    ONE_RUN,
+    PREPARING,
+    RESULTS,
+    TRAINING,
+    Integers,
+)
 from layerwise.standin import standin
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-FOLDER = click.Path(file_okay=False, path_type=None)
+if TYPE_CHECKING:
+    from layerwise.session import Session, Wanted
+    from layerwise.sweep import Outcome
 
 
 class Group(click.Group):
@@ -37,26 +48,6 @@ class Group(click.Group):
             sys.exit(InputError.exit_code)
 
 
-class Integers(click.ParamType):
-    """Different integers of a range, separated by commas."""
-
-    name = "integers"
-
-    def __init__(self, low: int, high: int) -> None:
-        self.low, self.high = low, high
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> list[int]:
-        try:
-            numbers = [int(part) for part in str(value).split(",")]
-        except ValueError:
-            numbers = []
-        if not numbers or len(set(numbers)) < len(numbers) \
-                or not all(self.low <= number <= self.high for number in numbers):
-            self.fail(f"{value!r} is no list of different integers from {self.low} to {self.high}, "
-                      "separated by commas", param, ctx)
-        return numbers
-
-
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"],
                                           "max_content_width": 100})
 @click.version_option(__version__)
@@ -72,52 +63,6 @@ def main() -> None:
 
 
 main.add_command(standin)
-
-
-def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-    return decorate
-
-
-DATA = click.option("--data", type=FOLDER, default="data", envvar="LAYERWISE_DATA",
-                    show_default=True, help="Root of prepared data and source weights.")
-RUNS = click.option("--runs", type=FOLDER, default="runs", envvar="LAYERWISE_RUNS",
-                    show_default=True, help="Root of run folders.")
-PREPARING = _options(
-    click.option("--images", type=FOLDER, help="Your images; default: the built-in phantom."),
-    click.option("--profile", default="quick", show_default=True,
-                 help="How much of everything: mini, quick, reference or paper."),
-    click.option("--data-seed", default=1, show_default=True, help="Seed of splits and patches."),
-    click.option("--test-fraction", type=click.FloatRange(0.05, 0.95), default=0.5,
-                 show_default=True, help="Share of the groups that is held out for testing."),
-    click.option("--jobs", type=click.IntRange(1), help="Processes side by side; default: cores."),
-    DATA)
-TRAINING = _options(
-    RUNS,
-    click.option("--weights", type=click.Path(dir_okay=False),
-                 help="Source caffemodel, or a stand-in's .npz; default: bvlc_alexnet in the "
-                      "data folder, else the stand-in."),
-    click.option("--mean", type=click.Path(dir_okay=False),
-                 help="Mean image (binaryproto); its channel means replace (104, 117, 123)."),
-    click.option("--iterations", type=click.IntRange(1), help="Longest training."),
-    click.option("--batch-size", type=click.IntRange(1), help="Images per mini-batch."),
-    click.option("--evaluate-every", type=click.IntRange(1),
-                 help="Iterations between validations."),
-    click.option("--patience", type=click.IntRange(0),
-                 help="Validations without a new best before stopping; 0 = never."),
-    click.option("--threads", type=click.IntRange(1),
-                 help="BLAS threads per network; default: 1, the repeatable choice."),
-    click.option("--cache-gb", type=click.FloatRange(0), default=8.0, show_default=True,
-                 help="Disk space for activations of frozen layers, computed once; 0 = none."),
-    click.option("--gpu", type=click.IntRange(0), help="GPU to train on; default: the CPU."))
-ONE_RUN = _options(
-    click.option("--fraction", type=click.IntRange(1, 100), default=100, show_default=True,
-                 help="Percent of the training groups."),
-    click.option("--seed", type=click.IntRange(1), default=1, show_default=True,
-                 help="Seed of the training."))
 
 
 @main.command()
@@ -193,11 +138,12 @@ def train(task: str, depth: str, fraction: int, seed: int, **options: Any) -> No
     layerwise train polyp conv4
     layerwise train polyp scratch --images my_frames --fraction 25
     """
+    from layerwise.depths import depth_named
     from layerwise.frozen import tail_of
     from layerwise.launch import train_run
-    from layerwise.session import Session
+    from layerwise.session import check
 
-    with Session(task, [depth], [fraction], [seed], options) as session:
+    with _session(check(task, [depth_named(depth).name], [fraction], [seed], options)) as session:
         run = session.runs[0]
         folder = train_run(session.setting, run, tail_of(session.setting, run), session.children,
                            session.on_event)
@@ -211,33 +157,36 @@ def train(task: str, depth: str, fraction: int, seed: int, **options: Any) -> No
 @TRAINING
 @PREPARING
 def evaluate(task: str, depth: str, fraction: int, seed: int, **options: Any) -> None:
-    """Score the test set with one network, training it first if need be.
+    """Score the test set with one network or `handcrafted`, training it first if need be.
 
     \b
     layerwise evaluate polyp conv4 --seed 2
+    layerwise evaluate pe handcrafted
     """
-    from layerwise.frozen import tail_of
-    from layerwise.launch import evaluate_run
-    from layerwise.session import Session
+    from layerwise.handcrafted import HANDCRAFTED
+    from layerwise.session import check
+    from layerwise.sweep import score_run
 
-    with Session(task, [depth], [fraction], [seed], options) as session:
-        run = session.runs[0]
-        folder = evaluate_run(session.setting, run, tail_of(session.setting, run),
-                              session.children, session.on_event)
-    click.echo(f"{_summary(folder)}\n{folder / 'scores.csv'}")
+    with _session(check(task, [depth], [fraction], [seed], options)) as session:
+        folder = score_run(session.setting, session.runs[0], session.children, session.on_event)
+    if depth != HANDCRAFTED:
+        click.echo(_summary(folder))
+    click.echo(str(folder / "scores.csv"))
 
 
 @main.command()
 @click.argument("task")
-@click.option("--depths", help="Comma-separated; default: fc8 ... conv1 and scratch.")
+@click.option("--depths", help="Comma-separated; default: fc8 ... conv1, scratch and "
+              "handcrafted where the task has it.")
 @click.option("--fractions", type=Integers(1, 100), default="100", show_default=True,
               help="Percent of the training groups, comma-separated.")
 @click.option("--seeds", type=Integers(1, 2**31 - 1), default="1", show_default=True,
               help="Comma-separated.")
 @TRAINING
 @PREPARING
-def sweep(task: str, depths: str | None, fractions: list[int], seeds: list[int],
-          **options: Any) -> None:
+@LAUNCHING
+def sweep(task: str, depths: str | None, fractions: list[int], seeds: list[int], dry_run: bool,
+          seconds_per_iteration: float | None, launcher: str, **options: Any) -> None:
     """Train and score TASK at every depth and from scratch, and draw the figures.
 
     Ctrl-C finishes the iterations under way; the same command resumes. Finished runs stay.
@@ -245,32 +194,33 @@ def sweep(task: str, depths: str | None, fractions: list[int], seeds: list[int],
     \b
     layerwise sweep polyp
     layerwise sweep polyp --fractions 100,50,25 --seeds 1,2,3
+    layerwise sweep polyp --profile paper --dry-run
+    layerwise sweep polyp --launcher slurm --partition gpu --gpus 1 --time 12:00:00
     """
-    from layerwise.depths import SWEEP, depth_named
-    from layerwise.session import Session
+    from layerwise import launcher as slurm
+    from layerwise.session import check, system_names
     from layerwise.sweep import sweep as run_all
 
-    names = list(dict.fromkeys(depth_named(name).name for name in depths.split(","))) \
-        if depths else list(SWEEP)
-    with Session(task, names, fractions, seeds, options) as session:
-        outcomes = run_all(session.setting, session.runs, session.jobs, session.children,
-                           session.on_event)
-    for outcome in outcomes:
-        run = outcome.run
-        click.echo(f"{run.init:17s} {run.fraction:3d}% seed {run.seed}: "
-                   f"{'FAILED: ' + outcome.error if outcome.error else 'scored'}")
-    if any(not outcome.error for outcome in outcomes):
-        _write_results((str(session.setting.folder),), session.setting.runs / "figures")
-    if any(outcome.error for outcome in outcomes):
-        sys.exit(LayerwiseError.exit_code)
+    names = system_names(depths.split(",") if depths else None, task)
+    options = slurm.settled(options, launcher)
+    if launcher == "slurm" and not slurm.is_inside():
+        outcomes, folder, python = slurm.launch(sys.argv[1:], options)
+        _report(outcomes, lambda: slurm.draw(folder, python))
+        return
+    wanted = check(task, names, fractions, seeds, options, trains_here=launcher == "local")
+    if dry_run:
+        from layerwise.forecast import print_plan
 
-
-RESULTS = _options(
-    click.argument("folders", nargs=-1, type=FOLDER),
-    click.option("--out", type=FOLDER, default="figures", show_default=True,
-                 help="Folder to write to; files go to OUT/<task>/<dataset>/."),
-    click.option("--method", type=click.Choice(["idca", "bootstrap", "wilson"]), default="idca",
-                 show_default=True, help="Error bars: the paper's model, groups, or binomial."))
+        print_plan(wanted, seconds_per_iteration,
+                   None if launcher == "local" else options["max_parallel"] or 1_000_000)
+    elif launcher == "slurm":
+        slurm.hand_over(wanted)
+    else:
+        with _session(wanted) as session:
+            outcomes = run_all(session.setting, session.runs, session.jobs, session.children,
+                               session.on_event)
+        _report(outcomes, lambda: _write_results((str(session.setting.folder),),
+                                                 session.setting.runs / "figures"))
 
 
 @main.command()
@@ -321,6 +271,26 @@ def doctor(data: str) -> None:
 
     for name, value in report(Path(data)):
         click.echo(f"{name:18s} {value}")
+
+
+def _session(wanted: Wanted) -> Session:
+    """What is wanted, made where it is missing, and ready to run on this machine."""
+    from layerwise.session import Session, make
+
+    return Session(*make(wanted), wanted.jobs, wanted.cache_bytes)
+
+
+def _report(outcomes: Sequence[Outcome], draw: Callable[[], None]) -> None:
+    """Print how the runs ended and draw what there is; exit code 1 when one failed."""
+    from layerwise.plan import title_of
+
+    for outcome in outcomes:
+        click.echo(f"{title_of(outcome.run)}: "
+                   f"{'FAILED: ' + outcome.error if outcome.error else 'scored'}")
+    if any(not outcome.error for outcome in outcomes):
+        draw()
+    if any(outcome.error for outcome in outcomes):
+        sys.exit(LayerwiseError.exit_code)
 
 
 def _roots(folders: tuple[str, ...]) -> list[Path]:

@@ -8,27 +8,30 @@ matrix product of fc6 runs over the batch, and its rounding depends on that size
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from layerwise.contracts import atomic_text, sync
+from layerwise.contracts import atomic_text, sync, write_bytes
 from layerwise.errors import InputError
 from layerwise.score import BATCH, batches, feed, less_mean
 
 FILE_PATCHES = 256
 LISTING = "files.txt"     # names, relative, so that the data folder may be moved
 PARTIAL = ".partial-"
+_HEADER_BYTES, _LABEL_BYTES = 1672, 4    # of a file of two data sets, of a patch
 
 
 def key_of(content_sha256: str, source_sha1: str, mean_bgr: Sequence[float], batch_size: int,
            arithmetic: str) -> str:
-    """Name of the folder for a set's activations, a hash of what their bits depend on.
+    """Name of the folder for a set's activations: its content, and a hash of all they depend on.
 
     Args:
         content_sha256: of the set's patches.
@@ -36,7 +39,12 @@ def key_of(content_sha256: str, source_sha1: str, mean_bgr: Sequence[float], bat
         arithmetic: BLAS kernel, or that a GPU computed them.
     """
     key = json.dumps([content_sha256, source_sha1, list(mean_bgr), batch_size, arithmetic])
-    return hashlib.sha256(key.encode()).hexdigest()[:16]
+    return f"{content_sha256[:12]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def is_of(key: str, content_sha256: str) -> bool:
+    """Whether a folder of this name holds activations of the patches with this content."""
+    return key.rpartition("-")[0] == content_sha256[:12]
 
 
 def is_stored(folder: Path) -> bool:
@@ -49,6 +57,31 @@ def files(folder: Path) -> list[Path]:
     return [folder / name for name in (folder / LISTING).read_text(encoding="utf-8").split()]
 
 
+def size_bytes(patches: int, bytes_per_patch: int) -> int:
+    """Disk space of stored activations, to within 1%."""
+    return (patches * (bytes_per_patch + _LABEL_BYTES)
+            + math.ceil(patches / FILE_PATCHES) * _HEADER_BYTES)
+
+
+def stored_bytes(folder: Path) -> int:
+    """Disk space of all that is stored below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*.h5"))
+
+
+def hdf5(arrays: Mapping[str, np.ndarray]) -> memoryview:
+    """An HDF5 file with these data sets; equal values give equal bytes.
+
+    Made in memory: HDF5 itself loses values without a word when the disk is full.
+    """
+    import h5py
+
+    image = io.BytesIO()
+    with h5py.File(image, "w") as archive:
+        for name, values in arrays.items():
+            archive.create_dataset(name, data=values, track_times=False)
+    return image.getbuffer()
+
+
 def store(net: Any, patches: Path, targets: dict[str, Path], mean_bgr: Sequence[float],
           batch_size: int, progress: Callable[[int], None]) -> None:
     """Run all patches of an LMDB through the network once, storing several boundaries.
@@ -58,7 +91,7 @@ def store(net: Any, patches: Path, targets: dict[str, Path], mean_bgr: Sequence[
         targets: folder of each boundary blob.
         progress: called with the number of patches done since the last call.
 
-    Raises InputError when the LMDB is unusable.
+    Raises InputError when the LMDB is unusable, OSError when the disk is full.
     """
     partial = {blob: folder.with_name(f".{folder.name}{PARTIAL}{os.getpid()}")
                for blob, folder in targets.items()}
@@ -75,7 +108,9 @@ def store(net: Any, patches: Path, targets: dict[str, Path], mean_bgr: Sequence[
             names = writer.close()
             with atomic_text(partial[blob] / LISTING) as handle:
                 handle.writelines(f"{name}\n" for name in names)
+            shutil.rmtree(targets[blob], ignore_errors=True)      # without a listing
             os.replace(partial[blob], targets[blob])
+            sync(targets[blob])
     finally:
         for folder in partial.values():
             shutil.rmtree(folder, ignore_errors=True)
@@ -102,14 +137,12 @@ class _Writer:
             self._flush()
 
     def _flush(self) -> None:
-        import h5py
-
         if not self._values:
             return
         name = f"{len(self._names):05d}.h5"
-        with h5py.File(str(self._folder / name), "w") as archive:
-            archive[self._blob] = np.concatenate(self._values)
-            archive["label"] = np.concatenate(self._labels).astype(np.float32)
+        write_bytes(self._folder / name, hdf5({
+            self._blob: np.concatenate(self._values),
+            "label": np.concatenate(self._labels).astype(np.float32)}))
         sync(self._folder / name)
         self._names.append(name)
         self._values, self._labels = [], []

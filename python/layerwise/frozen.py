@@ -5,7 +5,9 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from layerwise import alexnet, features, prefix, score
-from layerwise.child import Children
+from layerwise.child import Children, Interrupted
 from layerwise.contracts import atomic_text, read_index
 from layerwise.depths import depth_named
+from layerwise.errors import refused
 from layerwise.generate import text_of
 from layerwise.launch import check_free
 from layerwise.plan import Setting
 from layerwise.runs import Run, Tail, is_trained, read_json
+
+WAIT_S = 0.2          # between two looks whether another command is done
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Item:
     @property
     def size_bytes(self) -> int:
         """Disk space of the stored activations."""
-        return self.patches * prefix.bytes_per_patch(self.blob)
+        return features.size_bytes(self.patches, prefix.bytes_per_patch(self.blob))
 
     @property
     def worth(self) -> float:
@@ -65,7 +70,8 @@ def sets_of(run: Run) -> dict[str, int]:
             "test": score.BATCH}
 
 
-def _items(runs: Sequence[Run], sizes: dict[str, int]) -> list[Item]:
+def items_of(runs: Sequence[Run], sizes: Mapping[str, int]) -> list[Item]:
+    """Every boundary of every set that these runs could train on or be scored from."""
     passes: dict[tuple[str, str], float] = {}
     for run in runs:
         blob = prefix.boundary(depth_named(run.init))
@@ -83,21 +89,28 @@ def store_features(setting: Setting, runs: Sequence[Run], budget_bytes: float, j
     """Compute what lies below the first tuned layer of these runs once, where that pays.
 
     Args:
-        budget_bytes: disk space that the stored activations may take; 0 stores nothing.
+        budget_bytes: disk space that all stored activations of the data set may take, those of
+            earlier commands included; 0 stores nothing.
         on_event: called with the patches done since the last call and the patches in all.
+
+    Raises what a child ended with, InputError for a full disk, Interrupted when asked to stop.
     """
     pending = [run for run in runs if run.source_sha1 and not is_trained(run.folder(setting.runs))]
     if setting.source is None or not pending or not budget_bytes:
         return
     batch_of = {name: batch for run in pending for name, batch in sets_of(run).items()}
     sizes = {name: len(read_index(setting.prepared / name / "index.csv")) for name in batch_of}
-    with _locked(setting.prepared / "features") as folder:
+    with _locked(setting.prepared / "features", children) as (folder, lock):
+        _forget_other_data(setting, folder)
         requests: dict[str, dict[str, Any]] = {}
         places = {item: _place(setting, item.name, item.blob, batch_of[item.name])
-                  for item in worth_storing(_items(pending, sizes), budget_bytes)}
-        missing = [item for item, place in places.items() if not features.is_stored(place)]
+                  for item in items_of(pending, sizes)}
+        missing = worth_storing(
+            [item for item, place in places.items() if not features.is_stored(place)],
+            budget_bytes - features.stored_bytes(folder))
         for item in missing:
             request = requests.setdefault(item.name, {
+                "folder": str(folder),
                 "patches": str(setting.prepared / item.name / "lmdb"), "targets": {},
                 "mean_bgr": setting.mean_bgr, "batch_size": batch_of[item.name],
                 "source": str(setting.source.path), "gpu": setting.gpu,
@@ -111,24 +124,55 @@ def store_features(setting: Setting, runs: Sequence[Run], budget_bytes: float, j
         with ThreadPoolExecutor(max_workers=jobs) as pool:
             done = [pool.submit(children.run, ["features", json.dumps(requests[name])],
                                 setting.blas, folder / f"{name}.log",
-                                lambda event: on_event(event.get("patches", 0), total))
+                                lambda event: on_event(event.get("patches", 0), total), None, lock)
                     for name in sorted(requests, key=lambda name: -sizes[name])]
         for future in done:
             future.result()
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[Path]:
-    """Hold the folder of stored activations; a second command waits. Clears a killed one's rest."""
+def _locked(folder: Path, children: Children) -> Iterator[tuple[Path, int]]:
+    """Hold the folder of stored activations; the folder and the lock, for children to hold too.
+
+    Waits for another command that is at it. Clears a killed one's rest.
+    """
     folder.mkdir(exist_ok=True)
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        for left in folder.glob(f"*/*/.*{features.PARTIAL}*"):
-            shutil.rmtree(left)
-        yield folder
+        _wait_for(handle, folder, children)
+        for pattern in (f".*{features.PARTIAL}*", f"*/*/.*{features.PARTIAL}*"):
+            for left in folder.glob(pattern):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield folder, handle
+    except OSError as error:
+        raise refused(error, folder) from error
     finally:
         os.close(handle)
+
+
+def _wait_for(handle: int, folder: Path, children: Children) -> None:
+    """Lock; by asking again and again, because waiting for a lock cannot be stopped by Ctrl-C."""
+    told = False
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not told:
+                print(f"{folder}: waiting for another command that stores activations there",
+                      file=sys.stderr)
+            told = True
+            if children.stopping:
+                raise Interrupted("stopped before it began") from None
+            time.sleep(WAIT_S)
+
+
+def _forget_other_data(setting: Setting, folder: Path) -> None:
+    """Remove the activations of patches that the prepared data no longer hold."""
+    sets = read_json(setting.prepared / "source.json")["sets"].values()
+    for path in folder.iterdir():
+        if path.is_dir() and not any(features.is_of(path.name, each["content_sha256"])
+                                     for each in sets):
+            shutil.rmtree(path)
 
 
 def _place(setting: Setting, name: str, blob: str, batch: int) -> Path:

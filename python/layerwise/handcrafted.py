@@ -14,13 +14,13 @@ from layerwise.depths import depth_named
 from layerwise.plan import Setting, make_run
 from layerwise.runs import SCORES, Run, is_scored, locked, open_run
 
-NAME = "handcrafted"
+HANDCRAFTED = "handcrafted"
 
 
 def handcrafted_run(setting: Setting, fraction: int, seed: int) -> Run:
     """Its settings: those of a run from scratch, less what only a network has."""
     run = make_run(setting, depth_named("scratch"), fraction, seed)
-    return replace(run, init=NAME, batch_size=0, iterations=0, evaluate_every=0, patience=0,
+    return replace(run, init=HANDCRAFTED, batch_size=0, iterations=0, evaluate_every=0, patience=0,
                    threads=1, gpu=None)
 
 

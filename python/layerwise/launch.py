@@ -27,6 +27,7 @@ from layerwise.runs import (
     is_trained,
     locked,
     open_run,
+    read_tail,
     write_tail,
 )
 from layerwise.tasks import Task
@@ -101,13 +102,11 @@ def _train(setting: Setting, run: Run, folder: Path, tail: Tail | None, children
            on_event: OnEvent, lock: int) -> None:
     if is_trained(folder):
         return
-    for left in folder.glob(".*.partial-*"):      # of a process that was killed while writing
-        left.unlink()
-    check_free(folder, 5 * 4 * alexnet.parameters(len(run.classes)))   # old and new state, best
+    check_free(folder, disk_needed_bytes(len(run.classes)))
     if (folder / STATE).exists():
         if not (folder / TAIL).exists():
             tail = None
-        elif tail is None:
+        elif tail is None and not _still_stored(tail := read_tail(folder)):
             raise InputError(f"{folder}: was begun on stored activations of its frozen layers, "
                              "which are gone; raise --cache-gb, or delete the run folder")
     else:
@@ -119,6 +118,17 @@ def _train(setting: Setting, run: Run, folder: Path, tail: Tail | None, children
         arguments.append(str(setting.source.path.resolve()))
     children.run(arguments, setting.blas, folder / CAFFE_LOG, lambda event: on_event(run, event),
                  folder, lock)
+
+
+def _still_stored(tail: Tail | None) -> bool:
+    """Whether a run can go on with what it began on, though another machine computes here."""
+    return tail is not None and features.is_stored(tail.train) \
+        and features.is_stored(tail.validation)
+
+
+def disk_needed_bytes(classes: int) -> int:
+    """Disk space of a run while it trains: old and new state (weights, momentum) and the best."""
+    return 5 * 4 * alexnet.parameters(classes)
 
 
 def check_free(folder: Path, needed_bytes: float) -> None:

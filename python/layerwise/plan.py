@@ -1,7 +1,6 @@
 """What a command is to run: the settings its runs share, and each run resolved."""
 from __future__ import annotations
 
-import hashlib
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -13,9 +12,11 @@ from layerwise.contracts import read_index
 from layerwise.depths import Depth
 from layerwise.errors import InputError
 from layerwise.profiles import Profile
-from layerwise.runs import Run, dataset_folder, read_json
+from layerwise.runs import Run, data_digest, dataset_folder, read_json
 from layerwise.tasks import Task
 from layerwise.weights import Source
+
+Key = tuple[str, int, int]         # init, fraction, seed
 
 
 @dataclass(frozen=True)
@@ -53,33 +54,32 @@ def make_run(setting: Setting, depth: Depth, fraction: int, seed: int) -> Run:
     return Run(
         task=setting.task.name, dataset=setting.prepared.name, init=depth.name, fraction=fraction,
         seed=seed, classes=setting.task.classes, data=str(setting.prepared),
-        data_sha256=_data_digest(setting.prepared, facts, fraction),
+        data_sha256=data_digest(setting.prepared, fraction),
         train_images=len(read_index(index)),
         batch_size=profile.batch_size, iterations=profile.iterations,
         evaluate_every=profile.evaluate_every, patience=profile.patience,
         mean_bgr=setting.mean_bgr, source_weights=source.name if source else None,
         source_sha1=source.sha1 if source else None, stand_in_data=facts["stand_in"],
         stand_in_weights=source.stand_in if source else None, threads=setting.threads,
-        gpu=setting.gpu, environment=_environment(setting.blas))
+        gpu=setting.gpu, environment=environment(setting.blas))
 
 
-def _data_digest(prepared: Path, facts: dict[str, Any], fraction: int) -> str:
-    """SHA-256 over the contents of all that a run trains, validates and is tested on."""
-    names = (f"train-{fraction}", f"validation-{fraction}", "test")
-    try:
-        contents = [facts["sets"][name]["content_sha256"] for name in names]
-        contents += [facts["sha256"][name] for name in ("cases.csv", "candidates.csv")]
-    except (KeyError, TypeError):
-        raise InputError(f"{prepared / 'source.json'}: says nothing of the sets of {fraction}%; "
-                         "run `layerwise prepare` again") from None
-    return hashlib.sha256("\n".join(contents).encode()).hexdigest()
+def key_of(run: Run) -> Key:
+    """What tells the runs of one command apart."""
+    return run.init, run.fraction, run.seed
+
+
+def title_of(run: Run) -> str:
+    """How a run is called in what is printed."""
+    return f"{run.init} {run.fraction}% seed {run.seed}"
 
 
 def _fractions(prepared: Path) -> list[str]:
     return sorted((path.name.split("-")[1] for path in prepared.glob("train-*")), key=int)
 
 
-def _environment(blas: dict[str, str]) -> dict[str, Any]:
+def environment(blas: dict[str, str]) -> dict[str, Any]:
+    """What a run is computed with, for its config.json; decides nothing."""
     return {"layerwise": __version__, "git": _git_revision(), "python": platform.python_version(),
             "machine": platform.machine(), "blas": blas}
 

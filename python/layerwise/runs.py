@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from layerwise import snapshot
 from layerwise.contracts import atomic_text
-from layerwise.errors import InputError
+from layerwise.errors import InputError, refused
 
 CONFIG, LOG, BEST, RESULT = "config.json", "log.csv", "best.caffemodel", "result.json"
 SCORES, PATCHES, STATE, CAFFE_LOG = "scores.csv", "patches.h5", "state.json", "caffe.log"
@@ -87,10 +89,12 @@ def open_run(folder: Path, run: Run) -> None:
     Python): the place is corrected and the environment added under `resumed`; a scored run's file
     is left alone. The folder must be held (`locked`).
 
-    Raises InputError when it holds a run with other settings, or cannot be written.
+    Raises InputError when it holds a run with other settings, when a run beside it was made on
+    other data, or when it cannot be written.
     """
     path = folder / CONFIG
     wanted: dict[str, Any] = json.loads(json.dumps(asdict(run)))
+    _refuse_other_data(folder, run)
     if not path.exists():
         write_json(path, wanted)
         return
@@ -109,12 +113,43 @@ def open_run(folder: Path, run: Run) -> None:
         write_json(path, changed)
 
 
+def _refuse_other_data(folder: Path, run: Run) -> None:
+    """Runs of a data set are compared: they have to share test set and, per fraction, training."""
+    dataset = folder.parents[2]
+    for path in [folder / CONFIG, *sorted(dataset.glob(f"*/{run.fraction}/*/{CONFIG}"))]:
+        if path.exists() and read_json(path).get("data_sha256") != run.data_sha256:
+            raise InputError(f"{path.parent} holds a run on other data than {run.data} holds now: "
+                             "prepare them as before, choose another --runs folder, or delete it")
+    cases = dataset / "cases.csv"
+    if cases.exists() and cases.read_bytes() != (Path(run.data) / "cases.csv").read_bytes():
+        raise InputError(f"{cases}: the runs beside it are on another split or other images than "
+                         f"{run.data}; choose another --runs folder")
+
+
+def data_digest(prepared: Path, fraction: int) -> str:
+    """SHA-256 over the contents of all that a run trains, validates and is tested on.
+
+    Raises InputError when the prepared data know nothing of this fraction.
+    """
+    facts = read_json(prepared / "source.json")
+    names = (f"train-{fraction}", f"validation-{fraction}", "test")
+    try:
+        contents = [facts["sets"][name]["content_sha256"] for name in names]
+        contents += [facts["sha256"][name] for name in ("cases.csv", "candidates.csv")]
+    except (KeyError, TypeError):
+        raise InputError(f"{prepared / 'source.json'}: says nothing of the sets of {fraction}%; "
+                         "run `layerwise prepare` again") from None
+    return hashlib.sha256("\n".join(contents).encode()).hexdigest()
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[int]:
-    """Hold a run folder, made if missing; yields the lock's file descriptor.
+    """Hold a folder of runs, made if missing; yields the lock's file descriptor.
 
     A child that inherits the descriptor holds the folder until it ends, even when its parent is
-    killed. InputError when another process holds it, or when it cannot be made.
+    killed. What killed or failed processes leave is cleared on entering and on leaving. InputError
+    when another process holds it, when it cannot be made, and for what the system refuses meanwhile
+    (disk full).
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,12 +159,31 @@ def locked(folder: Path) -> Iterator[int]:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield handle
     except BlockingIOError:
-        raise InputError(f"{folder}: another process is working on this run; "
-                         "wait for it, or choose another --runs folder") from None
-    finally:
         os.close(handle)
+        raise InputError(f"{folder}: another process is working here; "
+                         "wait for it, or choose another --runs folder") from None
+    try:
+        clear_leftovers(folder)
+        yield handle
+    except OSError as error:
+        raise refused(error, folder) from error
+    finally:
+        try:
+            clear_leftovers(folder)
+        finally:
+            os.close(handle)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove half-written files, snapshots that no state names, and the state of a trained run."""
+    for path in folder.glob(".*.partial-*"):
+        path.unlink()
+    if is_trained(folder):
+        for name in (STATE, TAIL_BEST):
+            (folder / name).unlink(missing_ok=True)
+    state = folder / STATE
+    snapshot.remove(folder, read_json(state).get("iteration") if state.exists() else None)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -141,6 +195,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); "
                          "choose a folder you may write to") from None
+    except OSError as error:
+        raise refused(error, path) from None
 
 
 def read_json(path: Path) -> dict[str, Any]:

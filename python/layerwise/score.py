@@ -40,6 +40,8 @@ def batches(lmdb_folder: Path, size: int) -> Iterator[tuple[list[str], np.ndarra
                     keys, images, labels = [], [], []
             if keys:
                 yield keys, np.stack(images), np.array(labels)
+    except lmdb.MemoryError:
+        raise MemoryError from None
     except (lmdb.Error, DecodeError, ValueError) as error:
         raise InputError(f"{lmdb_folder}: corrupt LMDB ({error}); "
                          "delete its folder and run `layerwise prepare` again") from None
@@ -98,6 +100,8 @@ def checked_index(folder: Path) -> list[IndexRow]:
     try:
         with lmdb.open(str(folder / "lmdb"), readonly=True, lock=False, create=False) as env:
             entries = env.stat()["entries"]
+    except lmdb.MemoryError:
+        raise MemoryError from None
     except lmdb.Error as error:
         raise InputError(f"{folder / 'lmdb'}: missing or corrupt LMDB ({error}); "
                          "delete its folder and run `layerwise prepare` again") from None

@@ -1,26 +1,26 @@
-"""What the training verbs share: data and weights made in order, a progress bar, signals."""
+"""From options to runs, in two steps: what can be wrong is found first, then things are made."""
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from layerwise import blas, machine
 from layerwise.alexnet import MEAN_BGR
 from layerwise.child import Children
-from layerwise.depths import Depth, depth_named
+from layerwise.cost import Cost, cost_of, set_sizes, storing
+from layerwise.depths import SWEEP, Depth, depth_named
 from layerwise.device import check_gpu
+from layerwise.display import Display, work_done
 from layerwise.errors import InputError
-from layerwise.frozen import store_features
-from layerwise.plan import Setting, make_run
+from layerwise.frozen import Item, items_of, store_features, worth_storing
+from layerwise.handcrafted import HANDCRAFTED, handcrafted_run
+from layerwise.plan import Setting, key_of, make_run
 from layerwise.profiles import Profile, profile_named
-from layerwise.runs import Run, is_trained
+from layerwise.runs import Run, is_scored, is_trained
 from layerwise.sweep import jobs_that_fit
 from layerwise.tasks import Task, ready_task
 from layerwise.weights import (
@@ -35,88 +35,166 @@ from layerwise.weights import (
 TRAINING_LENGTH = ("iterations", "batch_size", "evaluate_every", "patience")
 
 
-def prepare_data(task: str, fractions: Sequence[int], options: Mapping[str, Any]) -> Path:
-    """Prepared data of a ready task, made if missing; its preparer is named by the task's row."""
+@dataclass(frozen=True)
+class Wanted:
+    """What a command asks for, checked; nothing of it is made yet."""
+
+    task: Task
+    depths: tuple[Depth, ...]
+    handcrafted: bool              # the task's handcrafted system beside the networks
+    fractions: tuple[int, ...]
+    seeds: tuple[int, ...]
+    profile: Profile
+    mean_bgr: tuple[float, ...]
+    options: Mapping[str, Any]
+
+    @property
+    def threads(self) -> int:
+        """BLAS threads of one training."""
+        return self.options["threads"] or 1
+
+    @property
+    def jobs(self) -> int:
+        """Trainings side by side on this machine."""
+        if self.options["jobs"]:
+            return int(self.options["jobs"])
+        return 1 if self.options["gpu"] is not None else jobs_that_fit(
+            self.threads, self.profile.batch_size)
+
+    @property
+    def cache_bytes(self) -> float:
+        """Disk space that stored activations may take."""
+        return float(self.options["cache_gb"]) * 1e9
+
+
+def check(task: str, depths: Sequence[str], fractions: Sequence[int], seeds: Sequence[int],
+          options: Mapping[str, Any], trains_here: bool = True) -> Wanted:
+    """All that can be found wrong without making anything.
+
+    Args:
+        depths: names of depths, or `handcrafted`.
+        trains_here: whether this machine's own devices will be trained on.
+
+    Raises InputError.
+    """
     row = ready_task(task)
-    request = import_module("data_prep.request").Request(
+    rows = tuple(depth_named(name) for name in depths if name != HANDCRAFTED)
+    if HANDCRAFTED in depths and not row.handcrafted:
+        raise InputError(f"task {task} has no handcrafted system yet")
+    profile = _profile(options)
+    mean = read_mean(Path(options["mean"])) if options["mean"] else MEAN_BGR
+    if trains_here and options["gpu"] is not None:
+        check_gpu(options["gpu"])
+    if options["images"] and not Path(options["images"]).is_dir():
+        raise InputError(f"{options['images']}: no such folder (folders below /usr, /etc, /var "
+                         "and /run are seen only when LAYERWISE_BIND names them)")
+    if options["weights"] and not Path(options["weights"]).is_file():
+        raise InputError(f"{options['weights']}: no such weights file")
+    return Wanted(row, rows, HANDCRAFTED in depths, tuple(fractions), tuple(seeds), profile, mean,
+                  options)
+
+
+def system_names(names: Sequence[str] | None, task: str) -> list[str]:
+    """What a sweep compares: the systems named, each once, or all of the paper's that there are.
+
+    Raises InputError for an unknown one.
+    """
+    if names is None:
+        return [*SWEEP, *([HANDCRAFTED] if ready_task(task).handcrafted else [])]
+    return list(dict.fromkeys(name if name == HANDCRAFTED else depth_named(name).name
+                              for name in names))
+
+
+def make(wanted: Wanted, trains_here: bool = True) -> tuple[Setting, list[Run]]:
+    """The source weights and the data, made where they are missing, and the runs resolved.
+
+    Args:
+        trains_here: whether to choose the BLAS kernel for this machine.
+    """
+    options = wanted.options
+    source = _source(wanted.task, wanted.depths, options)
+    prepared = prepare_data(wanted.task.name, wanted.fractions, options).resolve()
+    kernel = blas.environment_for(blas.choose(wanted.threads)) if trains_here else {}
+    setting = Setting(wanted.task, prepared, Path(options["runs"]).resolve(), wanted.profile,
+                      source, wanted.mean_bgr, wanted.threads, options["gpu"], kernel)
+    runs = []
+    for seed in wanted.seeds:
+        for fraction in wanted.fractions:
+            runs += [make_run(setting, depth, fraction, seed) for depth in wanted.depths]
+            if wanted.handcrafted:
+                runs.append(handcrafted_run(setting, fraction, seed))
+    return setting, runs
+
+
+def request_for(task: str, fractions: Sequence[int], options: Mapping[str, Any]) -> Any:
+    """What the task's preparation is asked for: a `data_prep.request.Request`."""
+    return import_module("data_prep.request").Request(
         source=Path(options["images"]) if options["images"] else None,
         data=Path(options["data"]), profile=profile_named(options["profile"]),
         seed=options["data_seed"], test_fraction=options["test_fraction"],
         fractions=tuple(percent / 100 for percent in fractions),
         jobs=options["jobs"] or machine.cores())
-    return Path(import_module(row.preparer).prepare(request))
+
+
+def prepare_data(task: str, fractions: Sequence[int], options: Mapping[str, Any]) -> Path:
+    """Prepared data of a ready task, made if missing; its preparer is named by the task's row."""
+    row = ready_task(task)
+    return Path(import_module(row.preparer).prepare(request_for(task, fractions, options)))
+
+
+def order_by_cost(runs: Sequence[Run], pending: Sequence[Run], sizes: Mapping[str, int],
+                  budget_bytes: float) -> tuple[list[Run], list[Cost], list[Item]]:
+    """The runs with the longest first, their costs, and what is worth storing for the pending.
+
+    Args:
+        sizes: patches in each set that the runs read.
+        budget_bytes: disk space for what is stored.
+    """
+    items = worth_storing(items_of([run for run in pending if run.source_sha1], sizes),
+                          budget_bytes)
+    stored = {(item.name, item.blob) for item in items}
+    costs = [cost_of(run, sizes, stored) for run in runs]
+    order = sorted(range(len(runs)), key=lambda place: -costs[place].total)
+    return [runs[place] for place in order], [costs[place] for place in order], items
 
 
 class Session:
-    """Settings and runs of one command, and the display of what its children report.
+    """The runs of a command on this machine, longest first, with their display and children.
 
-    Everything that can be wrong with the options is found before anything is made. As a context it
-    shows the progress bar and turns Ctrl-C and SIGTERM into a request to the children to stop.
+    As a context it stores the activations that are shared, shows what is done, and turns Ctrl-C and
+    SIGTERM into a request to the children to stop.
     """
 
-    def __init__(self, task: str, depths: Sequence[str], fractions: Sequence[int],
-                 seeds: Sequence[int], options: Mapping[str, Any]) -> None:
-        row, rows = ready_task(task), [depth_named(name) for name in depths]
-        profile = _profile(options)
-        mean = read_mean(Path(options["mean"])) if options["mean"] else MEAN_BGR
-        if options["gpu"] is not None:
-            check_gpu(options["gpu"])
-        if options["images"] and not Path(options["images"]).is_dir():
-            raise InputError(f"{options['images']}: no such folder (folders below /usr, /etc, /var "
-                             "and /run are seen only when LAYERWISE_BIND names them)")
-        source = _source(row, rows, options)
-        prepared = prepare_data(task, fractions, options).resolve()
-        threads = options["threads"] or 1
-        self.jobs = options["jobs"] or (1 if options["gpu"] is not None else jobs_that_fit(
-            threads, profile.batch_size))
-        self.setting = Setting(row, prepared, Path(options["runs"]).resolve(), profile, source,
-                               mean, threads, options["gpu"],
-                               blas.environment_for(blas.choose(threads)))
-        self.runs = [make_run(self.setting, depth, fraction, seed)
-                     for seed in seeds for fraction in fractions for depth in rows]
-        self.children = Children()
-        self._cache_bytes = options["cache_gb"] * 1e9
-        self._lock = threading.Lock()
-        self._done: dict[tuple[str, int, int], int] = {}
+    def __init__(self, setting: Setting, runs: Sequence[Run], jobs: int, cache_bytes: float
+                 ) -> None:
+        pending = [run for run in runs if not is_trained(run.folder(setting.runs))]
+        self.runs, costs, items = order_by_cost(
+            runs, pending, set_sizes(setting.prepared, runs), cache_bytes)
+        self.setting, self.jobs, self.children = setting, jobs, Children()
+        self._cache_bytes = cache_bytes
+        folders = [run.folder(setting.runs) for run in self.runs]
+        self._display = Display(setting.task.name, {
+            key_of(run): (cost, work_done(folder, cost))
+            for run, cost, folder in zip(self.runs, costs, folders) if not is_scored(folder)},
+            storing(items), jobs)
+        self.on_event = self._display.on_event
 
     def __enter__(self) -> Session:
         self._previous = {number: signal.signal(number, lambda *_: self.children.stop())
                           for number in (signal.SIGINT, signal.SIGTERM)}
-        self.store_features()
-        left = sum(run.iterations for run in self.runs
-                   if not is_trained(run.folder(self.setting.runs)))
-        self._bar = tqdm(total=left, unit="it",
-                         desc=self.setting.task.name, dynamic_ncols=True)
+        try:
+            store_features(self.setting, self.runs, self._cache_bytes, self.jobs, self.children,
+                           self._display.stored)
+        except BaseException:
+            self.__exit__()
+            raise
+        self._display.stored_all()
         return self
 
     def __exit__(self, *_: Any) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-        self._bar.close()
-
-    def store_features(self) -> None:
-        """Compute frozen prefixes once for all runs of this command, within --cache-gb."""
-        with tqdm(desc="frozen layers", unit="patch", dynamic_ncols=True, disable=None) as bar:
-            def on_event(done: int, total: int) -> None:
-                with self._lock:
-                    bar.total = total
-                    bar.update(done)
-            store_features(self.setting, self.runs, self._cache_bytes, self.jobs, self.children,
-                           on_event)
-
-    def on_event(self, run: Run, event: Mapping[str, Any]) -> None:
-        """Move the bar on by what a child reports, and print each validation."""
-        key = (run.init, run.fraction, run.seed)
-        name = f"{run.init} {run.fraction}% seed {run.seed}"
-        with self._lock:
-            if "iteration" in event:
-                self._bar.update(event["iteration"] - self._done.get(key, 0))
-                self._done[key] = event["iteration"]
-            if event.get("auc") is not None:
-                self._bar.write(f"{name:32s} iteration {event['iteration']:5d}  "
-                                f"validation AUC {event['auc']:.4f}")
-            elif "ended" in event:
-                self._bar.set_postfix_str(f"{name}: {event['ended']}")
+        self._display.close()
 
 
 def _profile(options: Mapping[str, Any]) -> Profile:

@@ -1,18 +1,19 @@
-"""All runs of a sweep, side by side."""
+"""All runs of a sweep on this machine, side by side."""
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from pathlib import Path
 
 from layerwise import alexnet, machine
 from layerwise.child import Children, Interrupted
-from layerwise.depths import depth_named
 from layerwise.errors import LayerwiseError
 from layerwise.frozen import tail_of
+from layerwise.handcrafted import HANDCRAFTED, evaluate_handcrafted
 from layerwise.launch import OnEvent, evaluate_run
 from layerwise.plan import Setting
-from layerwise.runs import Run
+from layerwise.runs import Run, locked
 
 
 @dataclass(frozen=True)
@@ -23,37 +24,52 @@ class Outcome:
     error: str
 
 
-def jobs_that_fit(threads: int, batch_size: int) -> int:
-    """How many trainings side by side the cores and the memory available now allow, at least 1.
+def score_run(setting: Setting, run: Run, children: Children, on_event: OnEvent) -> Path:
+    """Make the scores of one run, of whatever kind, training it first if need be; its folder.
 
-    A training holds each parameter four times (weights, gradient, momentum, and the message while
-    a snapshot is written) and about 12 MB of activations per image of the mini-batch.
+    All ways of running a run meet here: the sweep on this machine, `evaluate`, and a job on Slurm.
     """
-    needed = 4 * 4 * alexnet.parameters(classes=2) + 12_000_000 * batch_size
-    return max(1, min(machine.cores() // threads, machine.memory_bytes()[0] // needed))
+    if run.init == HANDCRAFTED:
+        return evaluate_handcrafted(setting, run)
+    return evaluate_run(setting, run, tail_of(setting, run), children, on_event)
+
+
+def memory_needed_bytes(batch_size: int) -> int:
+    """Memory of one training.
+
+    Each parameter is held four times (weights, gradient, momentum, and the message while a snapshot
+    is written), and an image of the mini-batch has about 12 MB of activations.
+    """
+    return 4 * 4 * alexnet.parameters(classes=2) + 12_000_000 * batch_size
+
+
+def jobs_that_fit(threads: int, batch_size: int) -> int:
+    """How many trainings side by side the cores and the memory now available allow, at least 1."""
+    return max(1, min(machine.cores() // threads,
+                      machine.memory_bytes()[0] // memory_needed_bytes(batch_size)))
 
 
 def sweep(setting: Setting, runs: Sequence[Run], jobs: int, children: Children,
           on_event: OnEvent) -> list[Outcome]:
-    """Train and score all runs, `jobs` at a time; a failed one does not stop the others.
+    """Train and score all runs in order, `jobs` at a time; a failed one does not stop the others.
 
-    Deep runs go first: they take longest.
-
-    Raises Interrupted once all children have stopped, when asked to stop.
+    Raises Interrupted once all children have stopped, when asked to stop, and InputError when
+    another sweep is at work on the same data set.
     """
-    order = sorted(runs, key=lambda run: len(depth_named(run.init).frozen))
-    outcomes: dict[int, str] = {}
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        pending = {pool.submit(evaluate_run, setting, run, tail_of(setting, run), children,
-                               on_event): position for position, run in enumerate(order)}
+    errors: dict[int, str] = {}
+    with locked(setting.folder), ThreadPoolExecutor(max_workers=jobs) as pool:
+        pending = {pool.submit(score_run, setting, run, children, on_event): place
+                   for place, run in enumerate(runs)}
         for future in as_completed(pending):
+            place = pending[future]
             try:
                 future.result()
-                outcomes[pending[future]] = ""
+                errors[place] = ""
             except Interrupted:
                 children.stop()
             except (LayerwiseError, OSError) as error:
-                outcomes[pending[future]] = str(error)
+                errors[place] = str(error)
+                on_event(runs[place], {"ended": "failed"})
     if children.stopping:
         raise Interrupted("stopped on request; the same command resumes it")
-    return [Outcome(run, outcomes[position]) for position, run in enumerate(order)]
+    return [Outcome(run, errors[place]) for place, run in enumerate(runs)]

@@ -45,11 +45,13 @@ class Task:
 
 TASKS = {task.name: task for task in (
     Task("polyp", "Polyp detection", ("background", "polyp"), "video", "frame", "froc",
-         100_000, (1.0, 0.5, 0.25), "group", (0.001, 0.01), "data_prep.polyp.prepare"),
+         100_000, (1.0, 0.5, 0.25), "group", (0.001, 0.01),
+         preparer="data_prep.polyp.prepare"),
     Task("pe", "Pulmonary embolism detection", ("background", "embolism"), "patient", "volume",
          "froc", 81_000, (1.0, 0.5, 0.25), "lesion", (1.0, 2.0, 3.0, 4.0, 5.0)),
     Task("frames", "Colonoscopy frame quality", ("noninformative", "informative"), "video",
-         "frame", "roc", 40_000, (1.0, 0.1, 0.05, 0.01), "case", (0.10, 0.15, 0.20), "data_prep.frames.prepare"),
+         "frame", "roc", 40_000, (1.0, 0.1, 0.05, 0.01), "case", (0.10, 0.15, 0.20),
+         preparer="data_prep.frames.prepare", handcrafted="data_prep.frames.handcrafted"),
     Task("cimt", "Intima-media boundary segmentation",
          ("background", "lumen_intima", "media_adventitia"), "subject", "region", "boundary",
          200_000, (1.0,), "group", ()),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import math
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -20,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from layerwise import features
-from layerwise.contracts import LOG_COLUMNS, atomic_text, read_table, replacing, sync
+from layerwise import features, snapshot
+from layerwise.contracts import LOG_COLUMNS, atomic_text, read_table, sync
 from layerwise.device import use_device
 from layerwise.errors import LayerwiseError
+from layerwise.prepared import check_data
 from layerwise.runs import (
     BEST,
     LOG,
@@ -34,6 +34,7 @@ from layerwise.runs import (
     TAIL_SOLVER,
     Run,
     Tail,
+    clear_leftovers,
     read_json,
     read_tail,
     write_json,
@@ -84,6 +85,10 @@ class Log:
             "" if validation_auc is None else f"{validation_auc:.9g}", f"{seconds:.3f}"])
         self._handle.flush()
 
+    def sync(self) -> None:
+        """Have all lines on the disk before a state vouches for them."""
+        os.fsync(self._handle.fileno())
+
     def close(self) -> None:
         """Close the file."""
         self._handle.close()
@@ -122,6 +127,7 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
 
     Raises:
         Diverged: with advice; log.csv keeps the bad loss.
+        InputError: the data were prepared anew meanwhile; the disk is full.
     """
     import caffe
 
@@ -143,6 +149,7 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
             labels, probabilities = features.predict(judge, tail.validation, tail.blob)
         else:
             _, labels, probabilities = predict(judge, validation, run.mean_bgr)
+        check_data(run)
         told_apart = np.isfinite(probabilities).all() and np.ptp(probabilities, axis=0).any()
         return auc(labels, probabilities) if told_apart else math.nan
 
@@ -160,7 +167,7 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
                 return _finish(folder, run, source, tail, progress, "patience")
             if stop.received:
                 if progress.iteration > progress.saved:
-                    _save(folder, solver, progress)
+                    _save(folder, solver, progress, log)
                 return "interrupted"
             if progress.iteration:
                 caffe.set_random_seed(_seed_at(run.seed, progress.iteration))
@@ -181,7 +188,7 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
             if better:
                 progress.best_auc, progress.best_iteration = score, progress.iteration
             progress.stale = 0 if better else progress.stale + 1
-            _save(folder, solver, progress, best=(TAIL_BEST if tail else BEST) if better else None)
+            _save(folder, solver, progress, log)
         return _finish(folder, run, source, tail, progress, "iterations")
     finally:
         log.close()
@@ -214,37 +221,31 @@ def _open_solver(folder: Path, source: Path | None, tail: Tail | None, resumed: 
     return upper
 
 
-def _save(folder: Path, solver: Any, progress: Progress, best: str | None = None) -> None:
-    """Caffe's snapshot, then the state file that makes it count, then the old ones go.
-
-    best: name under which the snapshot's weights are kept too.
-    """
-    old = sorted(folder.glob("state_iter_*"))
-    solver.snapshot()
-    stem = folder / f"state_iter_{progress.iteration}"
-    model = stem.with_name(stem.name + ".caffemodel")
-    for path in (model, stem.with_name(stem.name + ".solverstate")):
-        sync(path)
-    if best:
-        with replacing(folder / best) as partial:
-            try:
-                os.link(model, partial)
-            except OSError:                # a file system without hard links
-                shutil.copyfile(model, partial)
+def _save(folder: Path, solver: Any, progress: Progress, log: Log) -> None:
+    """A snapshot, then the state file that makes it count, then the snapshot before it goes."""
+    model = snapshot.take(folder, solver, progress.iteration)
+    log.sync()
     progress.saved = progress.iteration
     write_json(folder / STATE, vars(progress))
-    for path in old:
-        if not path.name.startswith(stem.name + "."):
-            path.unlink()
+    sync(folder / STATE)
+    _keep_best(folder, model, progress)
+    snapshot.remove(folder, but=progress.iteration)
+
+
+def _keep_best(folder: Path, model: Path, progress: Progress) -> None:
+    """The best weights follow from the state: a kill between the two is made good by resuming."""
+    if progress.best_iteration == progress.iteration:
+        snapshot.keep(model, folder / (TAIL_BEST if read_tail(folder) else BEST))
 
 
 def _restore(folder: Path, run: Run, solver: Any) -> Progress:
     """Load the saved state and move the Data layer's cursor to where it was."""
     progress = Progress(**read_json(folder / STATE))
-    state = folder / f"state_iter_{progress.iteration}.solverstate"
+    state = snapshot.state_file(folder, progress.iteration)
     if not state.exists():
         raise LayerwiseError(f"{state}: missing though {STATE} names it; delete the run folder")
     solver.restore(str(state))
+    _keep_best(folder, state.with_suffix(".caffemodel"), progress)
     period = run.train_images // math.gcd(run.train_images, run.batch_size)
     for _ in range(progress.iteration % period):
         solver.net.forward(end="data")
@@ -253,20 +254,17 @@ def _restore(folder: Path, run: Run, solver: Any) -> Progress:
 
 def _finish(folder: Path, run: Run, source: Path | None, tail: Tail | None, progress: Progress,
             reason: str) -> str:
-    """Write result.json, which marks the run as trained, and drop the resumable state."""
+    """Write result.json, which marks the run as trained and makes its state a leftover."""
     import caffe
 
     if tail:
         net = caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST, weights=str(source))
         net.copy_from(str(folder / TAIL_BEST))
-        with replacing(folder / BEST) as partial:
-            net.save(str(partial))
-            sync(partial)
+        snapshot.save_net(net, folder / BEST)
     write_json(folder / RESULT, {
         "ended_by": reason, "iterations": progress.iteration, "best_auc": progress.best_auc,
         "best_iteration": progress.best_iteration, "seconds": round(progress.seconds, 3),
         "validation_set": f"validation-{run.fraction}", "stored_prefix": tail and tail.blob,
         "caffe": caffe.__version__})
-    for path in (*folder.glob("state_iter_*"), folder / TAIL_BEST, folder / STATE):
-        path.unlink(missing_ok=True)
+    clear_leftovers(folder)
     return reason

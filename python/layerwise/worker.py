@@ -5,6 +5,7 @@ writes events as JSON lines on standard output; Caffe's log goes to standard err
 """
 from __future__ import annotations
 
+import ctypes
 import json
 import signal
 import sys
@@ -15,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from layerwise import features
-from layerwise.contracts import read_candidates, read_cases, replacing, sync, write_scores
+from layerwise.child import OUT_OF_MEMORY
+from layerwise.contracts import read_candidates, read_cases, sync, write_bytes, write_scores
 from layerwise.device import use_device
-from layerwise.errors import InputError, LayerwiseError
+from layerwise.errors import LayerwiseError, refused
+from layerwise.prepared import check_data
 from layerwise.runs import BEST, PATCHES, SCORES, TAIL_DEPLOY, Run, load_run, read_tail
 from layerwise.score import average, checked_index, predict
 from layerwise.train import train
@@ -48,7 +51,11 @@ def evaluate(folder: Path, run: Run) -> None:
     else:
         keys, labels, probabilities = predict(net, data / "test" / "lmdb", run.mean_bgr,
                                               _patches_done)
-    _write_patches(folder / PATCHES, keys, labels, probabilities)
+    check_data(run)
+    write_bytes(folder / PATCHES, features.hdf5({
+        "key": np.array(keys, dtype="S8"), "label": labels.astype(np.int32),
+        "probability": probabilities.astype(np.float32)}))
+    sync(folder / PATCHES)
     write_scores(folder / SCORES, average(rows, keys, probabilities, candidates), run.classes)
 
 
@@ -67,25 +74,27 @@ def store_features(request: dict[str, Any]) -> None:
                    request["mean_bgr"], request["batch_size"], _patches_done)
 
 
-def _write_patches(path: Path, keys: list[str], labels: np.ndarray,
-                   probabilities: np.ndarray) -> None:
-    import h5py
+def die_with_parent() -> None:
+    """Have Linux kill this process when the thread that started it ends, however that ends.
 
-    with replacing(path) as partial:
-        with h5py.File(str(partial), "w") as archive:
-            archive["key"] = np.array(keys, dtype="S8")
-            archive["label"] = labels.astype(np.int32)
-            archive["probability"] = probabilities.astype(np.float32)
-        sync(partial)
+    A parent that is gone already is noticed at the first event, which nobody reads.
+    """
+    if sys.platform == "linux":
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one verb; the last event is `ended` or `error`."""
+    die_with_parent()
     verb, subject = arguments[:2]
+    place = subject
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))   # so that temporary files go
     try:
         if verb == "features":
-            store_features(json.loads(subject))
+            request = json.loads(subject)
+            place = request["folder"]
+            store_features(request)
             ended = "stored"
         elif verb == "train":
             folder, run = Path(subject), load_run(Path(subject))
@@ -99,10 +108,15 @@ def main(arguments: Sequence[str]) -> int:
     except LayerwiseError as error:
         emit({"error": str(error), "exit_code": error.exit_code})
         return error.exit_code
+    except MemoryError:
+        emit({"error": f"{place}: {OUT_OF_MEMORY}", "exit_code": LayerwiseError.exit_code})
+        return LayerwiseError.exit_code
+    except BrokenPipeError:          # nobody listens any more
+        return LayerwiseError.exit_code
     except OSError as error:
-        emit({"error": f"{error.filename or subject}: {error.strerror or error}",
-              "exit_code": InputError.exit_code})
-        return InputError.exit_code
+        refusal = refused(error, place)
+        emit({"error": str(refusal), "exit_code": refusal.exit_code})
+        return refusal.exit_code
     emit({"ended": ended})
     return 0
 

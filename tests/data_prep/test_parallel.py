@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from data_prep import parallel
 from data_prep.parallel import ordered_map
 from layerwise.errors import InputError, LayerwiseError
 
@@ -52,6 +53,37 @@ def test_results_come_in_order(jobs: int, batch: int) -> None:
     results = list(ordered_map(slow_first, list(range(20)), jobs, batch, "squares", "numbers"))
     assert [value for value, _ in results] == [i * i for i in range(20)]
     assert (os.getpid() in {pid for _, pid in results}) == (jobs == 1)
+
+
+def letters(items: Sequence[int]) -> list[bytes]:
+    return [bytes([65 + item % 26]) * (1 + item % 7) for item in items]
+
+
+def mixed(items: Sequence[int]) -> list[object]:
+    return [b"bytes" if item % 3 else item for item in items]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("batch", [1, 3, 50])
+def test_bytes_come_in_order_however_often_a_slot_is_used(jobs: int, batch: int) -> None:
+    items = list(range(3 * parallel.AHEAD * batch + 1))
+    results = list(ordered_map(letters, items, jobs, batch, "letters", "words"))
+    assert results == letters(items)
+
+
+def test_bytes_too_long_for_a_slot_and_other_results_come_all_the_same(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "SLOT_BYTES", 16)
+    items = list(range(100))       # batches of 5 words have 10 to 25 bytes
+    assert list(ordered_map(letters, items, 2, 5, "letters", "words")) == letters(items)
+    assert list(ordered_map(mixed, items, 2, 5, "mixed", "things")) == mixed(items)
+
+
+def test_a_result_stays_what_it_was_when_its_slot_is_used_again() -> None:
+    items = list(range(4 * parallel.AHEAD))
+    stream = ordered_map(letters, items, 2, 1, "letters", "words")
+    first = next(stream)
+    assert [first, *stream] == letters(items) and isinstance(first, bytes)
 
 
 def blur(items: Sequence[int]) -> list[float]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def hold(folder: Path, held: Any) -> None:
         (folder / "first.txt").write_text("done")
 
 
-def test_a_second_process_waits(tmp_path: Path) -> None:
+def test_a_second_process_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     context = multiprocessing.get_context("fork")
     held = context.Event()
     process = context.Process(target=hold, args=(tmp_path / "data", held))
@@ -101,6 +102,21 @@ def test_a_second_process_waits(tmp_path: Path) -> None:
     with seal.locked(tmp_path / "data"):
         assert (tmp_path / "data" / "first.txt").read_text() == "done"
     process.join()
+    assert capsys.readouterr().err == \
+        f"{tmp_path / 'data'}: waiting for another process that is using it\n"
+
+
+def test_a_removal_that_is_killed_leaves_nothing_in_the_way(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "data" / "set"
+    build(folder, {}, "abc")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda path: (path / seal.SEAL).unlink())
+        seal.remove(folder)
+    assert not folder.exists()
+    with seal.locked(tmp_path / "data"):
+        assert list((tmp_path / "data").iterdir()) == []
+        build(folder, {}, "defg")
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.ENOTDIR, errno.EROFS, errno.EACCES])

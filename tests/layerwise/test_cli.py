@@ -28,15 +28,13 @@ def test_every_verb_explains_itself(verb):
     assert main.commands[verb].help.split("\n")[0].rstrip(".")[:40] in result.output
 
 
-def test_the_docker_sentence_is_understood():
-    """`train pe conv1` names a task that is known; until it is ready the CLI says which are."""
-    done = run("train", "pe", "conv1")
-    if TASKS["pe"].ready:
-        assert "not ready" not in done.stderr
-    else:
-        assert done.returncode == 2
-        assert done.stderr == ("layerwise: task pe (Pulmonary embolism detection) is not ready "
-                               "yet; ready: polyp\n")
+@pytest.mark.parametrize("task", [task for task in TASKS.values() if not task.ready])
+def test_a_task_without_data_preparation_is_refused(task):
+    done = run("train", task.name, "conv1")
+    ready = ", ".join(row.name for row in TASKS.values() if row.ready)
+    assert done.returncode == 2
+    assert done.stderr == \
+        f"layerwise: task {task.name} ({task.title}) is not ready yet; ready: {ready}\n"
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -29,7 +29,7 @@ def test_the_budget_goes_where_it_saves_most():
 
     items = [Item("train", "fc6", 1000, 8.0), Item("train", "conv4", 1000, 4.0),
              Item("test", "fc6", 1000, 2.0), Item("test", "conv4", 1000, 1.0)]
-    sizes = {"fc6": 16.384e6, "conv4": 259.584e6}
+    sizes = {"fc6": items[0].size_bytes, "conv4": items[1].size_bytes}
     assert chosen(items, 1e9) == {("train", "fc6"), ("train", "conv4"), ("test", "fc6"),
                                   ("test", "conv4")}
     assert chosen(items, sizes["fc6"]) == {("train", "fc6")}

@@ -5,63 +5,29 @@ the layers, their order and their names are Table I's.
 """
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
+from killing import forked_workers
+from training import ONE_THREAD, PROFILE, blobs, content, setting, train_at
 
-from layerwise import alexnet, prefix
+from layerwise import alexnet, child, prefix
 from layerwise.child import Children, Interrupted
 from layerwise.contracts import read_scores, read_table
 from layerwise.depths import DEPTHS
 from layerwise.errors import InputError, LayerwiseError
-from layerwise.frozen import store_features, tail_of
+from layerwise.frozen import store_features
 from layerwise.launch import evaluate_run, train_run
 from layerwise.plan import Setting, make_run
-from layerwise.profiles import PROFILES
 from layerwise.runs import locked, read_json
 from layerwise.sweep import sweep
-from layerwise.tasks import TASKS
-from layerwise.weights import Source
 
 pytestmark = pytest.mark.usefixtures("small_table")
-
-PROFILE = replace(PROFILES["mini"], batch_size=4, iterations=6, evaluate_every=2)
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
-
-
-def setting(prepared: Path, runs: Path, weights: Path | None = None, **changes: int) -> Setting:
-    source = Source(weights, "random", "0" * 40, "random weights") if weights else None
-    return Setting(TASKS["polyp"], prepared, runs, replace(PROFILE, **changes), source,
-                   alexnet.MEAN_BGR, 1, None, ONE_THREAD)
-
-
-def train_at(depth: str, shared: Setting, on_event=lambda run, event: None, verb=train_run):
-    run = make_run(shared, DEPTHS[depth], 100, 7)
-    return verb(shared, run, tail_of(shared, run), Children(), on_event)
-
-
-def blobs(path: Path) -> dict[str, list[np.ndarray]]:
-    from caffe.proto import caffe_pb2
-
-    net = caffe_pb2.NetParameter.FromString(path.read_bytes())
-    return {layer.name: [np.array(blob.data, np.float32) for blob in layer.blobs]
-            for layer in net.layer if layer.blobs}
-
-
-def content(folder: Path) -> dict[str, object]:
-    """What a run leaves, without the seconds."""
-    log = [{key: value for key, value in line.items() if key != "seconds"}
-           for line in read_table(folder / "log.csv")[1]]
-    return {"log": log, "best": hashlib.sha256((folder / "best.caffemodel").read_bytes()).digest(),
-            "scores": (folder / "scores.csv").read_bytes()}
-
 
 @pytest.fixture(scope="module")
 def uninterrupted(prepared, tmp_path_factory):
@@ -155,11 +121,14 @@ def kill_at(iteration: int, depth: str, shared: Setting) -> None:
         train_at(depth, shared, kill)
 
 
-@pytest.mark.parametrize("depth", ["fc8", "fc6", "conv5", "conv3"])
-def test_stored_prefix_gives_the_same_trajectory(prepared, source_weights, tmp_path, depth):
+@pytest.mark.parametrize("depth", prefix.BOUNDARIES)
+def test_stored_prefix_gives_the_same_trajectory(prepared, source_weights, tmp_path, monkeypatch,
+                                                 depth):
     """Losses, AUCs, scores and weights of the tail equal those of the whole network to the bit."""
+    monkeypatch.setattr(child, "subprocess", forked_workers())
     plain = setting(prepared, tmp_path / "plain", source_weights)
-    whole = train_at(depth, plain, verb=evaluate_run)
+    whole = evaluate_run(plain, make_run(plain, DEPTHS[depth], 100, 7), None, Children(),
+                         lambda run, event: None)
     shared = setting(prepared, tmp_path / "tail", source_weights)
     store_features(shared, [make_run(shared, DEPTHS[depth], 100, 7)], 1e9, 2, Children(),
                    lambda done, total: None)
@@ -223,19 +192,6 @@ def test_moved_folders_resume_to_the_same_bits(prepared, source_weights, tmp_pat
     assert read_json(folder / "result.json")["stored_prefix"] == "pool5"
     shutil.rmtree(shared.prepared / "features")         # the whole network scores instead
     assert content(train_at("fc6", shared, verb=evaluate_run))["scores"] == content(whole)["scores"]
-
-
-def test_killed_before_result_json_it_ends_all_the_same(prepared, source_weights, tmp_path):
-    shared = setting(prepared, tmp_path, source_weights)
-    store_features(shared, [make_run(shared, DEPTHS["fc8"], 100, 7)], 1e9, 1, Children(),
-                   lambda done, total: None)
-    kill_at(6, "fc8", shared)
-    folder = make_run(shared, DEPTHS["fc8"], 100, 7).folder(tmp_path)
-    (folder / ".best.caffemodel.partial-1-1").write_bytes(b"cut short")
-    train_at("fc8", shared)
-    assert not list(folder.glob(".*"))
-    assert read_json(folder / "result.json")["iterations"] == 6
-    assert not list(folder.glob("state*")) and not (folder / "tail_best.caffemodel").exists()
 
 
 def test_resuming_in_another_environment_is_recorded(prepared, tmp_path):

@@ -1,0 +1,77 @@
+"""One job of a submitted sweep: `python3 -m layerwise.job FOLDER JOB`, on a node.
+
+FOLDER is the submission's; JOB `features`, which stores what the runs share, or the number of a
+run in handover.json. A run goes through the same function as in a sweep on one machine.
+"""
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from layerwise import blas, machine
+from layerwise.child import Children, Interrupted
+from layerwise.device import check_gpu
+from layerwise.errors import LayerwiseError
+from layerwise.frozen import store_features
+from layerwise.handover import FEATURES, HANDOVER, Handover, read_handover, write_outcome
+from layerwise.plan import Setting, environment
+from layerwise.runs import Run
+from layerwise.sweep import score_run
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do the job and write its outcome, unless it was stopped: then it can be started again."""
+    folder, job = Path(arguments[0]), arguments[1]
+    children = Children()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: children.stop())
+    try:
+        handover = read_handover(folder / HANDOVER)
+        setting = _on_this_node(handover.setting)
+        if job == FEATURES:
+            _store(handover, setting, children)
+        else:
+            run = replace(handover.runs[int(job)], environment=environment(setting.blas))
+            score_run(setting, run, children, _tell)
+    except Interrupted as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.exit_code
+    except (LayerwiseError, OSError) as error:
+        print(error, file=sys.stderr)
+        write_outcome(folder, job, str(error))
+        return LayerwiseError.exit_code
+    write_outcome(folder, job, "")
+    return 0
+
+
+def _on_this_node(setting: Setting) -> Setting:
+    """The setting with the BLAS kernel of this node's processor."""
+    if setting.gpu is not None:
+        check_gpu(setting.gpu)
+    return replace(setting, blas=blas.environment_for(blas.choose(setting.threads)))
+
+
+def _store(handover: Handover, setting: Setting, children: Children) -> None:
+    done = 0
+
+    def on_event(patches: int, total: int) -> None:
+        nonlocal done
+        done += patches
+        print(f"{done} of {total} patches", flush=True)
+
+    jobs = 1 if setting.gpu is not None else max(1, machine.cores() // setting.threads)
+    store_features(setting, handover.runs, handover.cache_bytes, jobs, children, on_event)
+
+
+def _tell(run: Run, event: Mapping[str, Any]) -> None:
+    """Events go into the job's log."""
+    print(json.dumps(event), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,47 @@
+"""What submitit runs on a node: a command, which may be stopped, saved and queued again.
+
+Of layerwise this imports nothing, because it runs in the launcher's Python, where no Caffe is.
+"""
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Any
+
+POLL_S = 0.5
+SAVE_S = 75.0          # submitit has the job told 90 s before its time is up
+
+
+class Job:
+    """Runs `command` to its end. What came of it, the command says in a file of its own."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.command = list(command)
+
+    def __call__(self) -> int:
+        """The command's exit code."""
+        # Popen.wait() would hold a lock that the signal's handler below needs.
+        self._child = subprocess.Popen(self.command)
+        while self._child.poll() is None:
+            time.sleep(POLL_S)
+        return self._child.returncode
+
+    def checkpoint(self) -> Any:
+        """Called by submitit when the time is up or the job is preempted: the same job, again."""
+        from submitit.helpers import DelayedSubmission
+
+        self._child.terminate()        # it finishes its iteration and saves
+        end = time.monotonic() + SAVE_S
+        while time.monotonic() < end and _is_running(self._child.pid):
+            time.sleep(POLL_S)
+        return DelayedSubmission(Job(self.command))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"command": self.command}
+
+
+def _is_running(pid: int) -> bool:
+    """Whether a child still runs; leaves it to be waited for."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None

@@ -1,0 +1,227 @@
+"""The Slurm launcher without Slurm: options, hand-over, entry, lost jobs. With it: tests/slurm."""
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import types
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from test_training import setting
+
+from layerwise import handover as hand
+from layerwise import job, slurm
+from layerwise.cli import main
+from layerwise.cost import Cost
+from layerwise.depths import DEPTHS
+from layerwise.entry import python_words
+from layerwise.errors import InputError
+from layerwise.handover import Handover, read_handover, write_handover, write_outcome
+from layerwise.launcher import settled
+from layerwise.options import Minutes
+from layerwise.plan import key_of, make_run
+from layerwise.slurm import Requests, Submitted
+from layerwise.slurm_job import Job
+
+NO_OPTIONS = dict.fromkeys(
+    ("partition", "time", "memory_gb", "cpus", "gpus", "max_parallel", "container", "gpu"))
+
+
+@pytest.mark.parametrize("text, minutes", [
+    ("90", 90), ("1:30", 2), ("12:00:00", 720), ("0:00:01", 1), ("2-00", 2880), ("1-2:30", 1590),
+    ("1-2:30:59", 1591)])
+def test_times_are_read_as_slurm_reads_them(text, minutes):
+    assert Minutes().convert(text, None, None) == minutes
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--time", "soon", "--launcher", "slurm"], "'soon' is no time such as 90 (minutes)"),
+    (["--time", "0", "--launcher", "slurm"], "'0' is no time"),
+    (["--slurm-option", "requeue"], "'requeue' is not key=value"),
+    (["--partition", "gpu"], "--partition is for --launcher slurm"),
+    (["--slurm-option", "account=a"], "--slurm-option is for --launcher slurm"),
+    (["--launcher", "slurm", "--gpu", "0"], "--gpu names a GPU of this machine"),
+    (["--launcher", "moon"], "moon"),
+])
+def test_wrong_options_are_one_line(arguments, message, tmp_path):
+    done = CliRunner().invoke(main, [
+        "sweep", "polyp", "--data", str(tmp_path / "d"), "--runs", str(tmp_path / "r"), *arguments])
+    assert done.exit_code == 2
+    assert message in done.output and len(done.output.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_gpu_of_the_node_is_its_first():
+    assert settled({**NO_OPTIONS, "slurm_option": (), "gpus": 1}, "slurm")["gpu"] == 0
+    assert settled({**NO_OPTIONS, "slurm_option": ()}, "slurm")["gpu"] is None
+    assert settled({**NO_OPTIONS, "slurm_option": (), "gpu": 3}, "local")["gpu"] == 3
+
+
+def test_python_is_entered_as_the_environment_says(monkeypatch):
+    monkeypatch.delenv("LAYERWISE_ENTRY", raising=False)
+    assert python_words(None, [], False) == [sys.executable]
+    monkeypatch.setenv("LAYERWISE_ENTRY", "/p/environment/run")
+    assert python_words(None, [], False) == ["/p/environment/run", "python3"]
+
+
+def test_a_container_sees_the_folders(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="neither apptainer nor singularity"):
+        python_words("image.sif", [], False)
+    runtime = tmp_path / "singularity"
+    runtime.write_text("#!/bin/sh\n")
+    runtime.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    words = python_words("image.sif", [tmp_path / "to" / "be" / "made"], True)
+    assert words == ["env", "-u", "PYTHONPATH", str(runtime), "exec", "--nv",
+                     "--bind", str(tmp_path), "image.sif", "python3"]
+
+
+def handed_over(prepared: Path, runs: Path, weights: Path | None = None) -> Handover:
+    shared = setting(prepared, runs, weights, iterations=2)
+    todo = tuple(make_run(shared, DEPTHS[name], 100, 7) for name in ("scratch-gaussian", "fc8")
+                 if weights or name != "fc8")
+    return Handover(shared, todo, (Cost(6, 2, 6, 1.0, 1.0, 1.0),) * len(todo), 0.0, 1e9)
+
+
+def test_what_is_handed_over_comes_back(prepared, source_weights, tmp_path):
+    given = handed_over(prepared, tmp_path, source_weights)
+    write_handover(tmp_path / "h.json", given)
+    found = read_handover(tmp_path / "h.json")
+    assert found.runs == given.runs and found.costs == given.costs
+    assert replace(found.setting, blas=given.setting.blas, profile=given.setting.profile
+                   ) == given.setting
+
+
+@pytest.mark.usefixtures("small_table")
+def test_a_job_scores_its_run_and_says_how_it_ended(prepared, tmp_path, monkeypatch):
+    """In this process as on a node; the second time the settings are others, which fails."""
+    given = handed_over(prepared, tmp_path / "runs")
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        for name, run in (("good", given.runs[0]), ("bad", replace(given.runs[0], iterations=9))):
+            folder = tmp_path / name
+            folder.mkdir()
+            write_handover(folder / hand.HANDOVER, replace(given, runs=(run,)))
+            code = job.main([str(folder), "0"])
+            assert code == (1 if name == "bad" else 0)
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), handlers):
+            signal.signal(number, handler)
+    assert hand.read_outcome(tmp_path / "good", "0") == ""
+    error = hand.read_outcome(tmp_path / "bad", "0")
+    assert error is not None and "holds a run with iterations=2, now 9" in error
+    assert (given.runs[0].folder(tmp_path / "runs") / "scores.csv").exists()
+
+
+class FakeCluster:
+    """Jobs in the states that a test gives; as `slurm.Cluster`."""
+
+    def __init__(self, states: dict[str, str] | None = None) -> None:
+        self.known, self.submitted, self.cancelled = states or {}, [], []
+
+    def submit(self, folder, title, commands, after):
+        self.submitted.append(([command[-1] for command in commands], after))
+        first = 10 * len(self.submitted)
+        ids = [f"{first}_{n}" for n in range(len(commands))] if len(commands) > 1 else [str(first)]
+        self.known.update(dict.fromkeys(ids, "PENDING"))
+        return ids
+
+    def states(self, ids):
+        return None if self.known is None else {
+            number: self.known[number] for number in ids if number in self.known}
+
+    def cancel(self, ids):
+        self.cancelled += ids
+        self.known.update(dict.fromkeys(ids, "CANCELLED"))
+
+
+def test_runs_are_submitted_after_the_frozen_layers_and_only_once(prepared, source_weights,
+                                                                  tmp_path):
+    given = replace(handed_over(prepared, tmp_path, source_weights), storing=5.0)
+    cluster = FakeCluster()
+    queued = slurm._queue(cluster, given, ["python3"])
+    assert cluster.submitted == [(["features"], None), (["0", "1"], "10")]
+    assert queued[slurm.FEATURES].id == "10"
+    assert [queued[key_of(run)].id for run in given.runs] == ["20_0", "20_1"]
+    # A later command finds one of them running; the other one was lost.
+    del cluster.known["20_1"]
+    queued = slurm._queue(cluster, given, ["python3"])
+    assert queued[key_of(given.runs[0])].id == "20_0"
+    assert cluster.submitted[2:] == [(["features"], None), (["1"], "30")]
+    # Scored runs are left alone.
+    for run in given.runs:
+        run.folder(tmp_path).mkdir(parents=True)
+        (run.folder(tmp_path) / "scores.csv").write_text("")
+    assert slurm._queue(cluster, given, ["python3"]) == {}
+
+
+def test_a_job_that_ends_without_a_word_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "GRACE_S", 0.0)
+    key = ("fc8", 100, 1)
+    cluster = FakeCluster({"7_0": "RUNNING"})
+    watch = slurm._Watch(cluster, {key: Submitted("7_0", tmp_path, "0")})
+    assert watch.look() == [] and watch.running == 1
+    cluster.known = None                                 # Slurm does not answer
+    assert watch.look() == []
+    cluster.known = {"7_0": "OUT_OF_MEMORY"}
+    (_, error), = watch.look()
+    assert "Slurm job 7_0 ended without a word (OUT_OF_MEMORY)" in error
+    assert watch.pending == {}
+
+
+def test_an_outcome_counts_whatever_slurm_says(tmp_path):
+    watch = slurm._Watch(FakeCluster(), {("fc8", 100, 1): Submitted("7_0", tmp_path, "0")})
+    write_outcome(tmp_path, "0", "diverged")
+    assert watch.look() == [(("fc8", 100, 1), "diverged")]
+
+
+def test_stopping_cancels_what_is_pending(prepared, tmp_path):
+    given = handed_over(prepared, tmp_path)
+    cluster, stopping = FakeCluster({"7": "RUNNING"}), threading.Event()
+    stopping.set()
+    with pytest.raises(slurm.Interrupted, match="cancelled"):
+        slurm._follow(cluster, given, {key_of(given.runs[0]): Submitted("7", tmp_path, "0")},
+                      stopping)
+    assert cluster.cancelled == ["7"]
+
+
+def test_requests_become_submitits_parameters():
+    chosen = Requests("gpu", 90, 4.0, 2, 1, 3, {"account": "a"}).parameters()
+    assert chosen["timeout_min"] == 90 and chosen["gpus_per_node"] == 1
+    assert chosen["slurm_array_parallelism"] == 3 and chosen["slurm_partition"] == "gpu"
+    assert chosen["slurm_additional_parameters"] == {"account": "a"}
+    assert "slurm_partition" not in Requests(None, 1, 1.0, 1, 0, None, {}).parameters()
+
+
+def test_a_job_whose_time_is_up_is_stopped_and_given_back(tmp_path, monkeypatch):
+    """The command is told by SIGTERM, and what is given back runs it again."""
+    helpers = types.ModuleType("submitit.helpers")
+    helpers.DelayedSubmission = lambda function: function
+    monkeypatch.setitem(sys.modules, "submitit", types.ModuleType("submitit"))
+    monkeypatch.setitem(sys.modules, "submitit.helpers", helpers)
+    ready = tmp_path / "ready"
+    told = Job(["sh", "-c", f"trap 'exit 3' TERM; touch {ready}; while :; do sleep .1; done"])
+    again = []
+
+    def time_is_up(*_):
+        again.append(told.checkpoint())
+
+    previous = signal.signal(signal.SIGUSR2, time_is_up)
+    try:
+        threading.Thread(target=_signal_when, args=(ready,)).start()
+        assert told() == 3
+    finally:
+        signal.signal(signal.SIGUSR2, previous)
+    assert again[0].command == told.command and again[0] is not told
+
+
+def _signal_when(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGUSR2)

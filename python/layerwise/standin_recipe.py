@@ -49,9 +49,9 @@ class Settings(NamedTuple):
     fc6_norm: float = 60.0
     fc7_norm: float = 25.0
     views: int = 3                         # crops of every image in stage 2
-    epochs: int = 8
+    epochs: int = 16
     classifier_batch: int = 256
-    classifier_rate: float = 1e-3
+    classifier_rate: float = 5e-4
     temperature: float = 2.0
     rank: int = 96                         # of fc6 and fc7
     head_rank: int = 160

@@ -9,7 +9,8 @@ from layerwise.contracts import Score
 from layerwise.errors import InputError
 
 Config = Mapping[str, Any]
-SHARED_SETTINGS = ("source_sha1", "iterations", "batch_size")  # said when runs differ in them
+# Said when networks differ in them; a handcrafted system has no source, and 0 of the others.
+SHARED_SETTINGS = ("source_sha1", "iterations", "batch_size")
 
 
 class Scored(NamedTuple):
@@ -68,7 +69,7 @@ def differences(configs: Sequence[Config]) -> str:
     """For example "runs differ in batch_size (16, 32)"; "" when they share their settings."""
     found = []
     for key in SHARED_SETTINGS:
-        values = sorted({config[key] for config in configs if config.get(key) is not None})
+        values = sorted({config[key] for config in configs if config.get(key)})
         if len(values) > 1:
             found.append(f"{key} ({', '.join(str(value)[:8] for value in values)})")
     return f"runs differ in {', '.join(found)}" if found else ""

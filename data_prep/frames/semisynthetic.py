@@ -39,13 +39,14 @@ class Video:
     paths: tuple[Path, ...]
     numbers: tuple[int, ...]
     faults: tuple[Fault, ...]
+    split: str      # as given for the real frames
 
 
 def write_semisynthetic(frames: Path, out: Path, seed: int, jobs: int = 1) -> None:
     """Write a set made from the real frames of the folder `frames` as `out`.
 
     Layout: `frames/` and one CSV that gives each frame's video, as of the polyp task; masks are not
-    needed. Half of the frames of every video become noninformative. The bytes do not depend on
+    needed, and a given split is kept. Half of the frames of every video become noninformative. The bytes do not depend on
     `jobs`. Raises InputError for no or ambiguous frames, one without a group or too small for a
     crop, and as `stand_in.write_set`.
     """
@@ -64,12 +65,14 @@ def _videos(members: Sequence[Member], files: Mapping[str, Path], seed: int) -> 
     """
     numbers = dict(zip(sorted(files), generator(seed, "numbers").permutation(len(files)).tolist()))
     videos = []
-    for turn, group in enumerate(sorted({member.group for member in members})):
+    split_of = {member.group: member.split for member in members}
+    for turn, group in enumerate(sorted(split_of)):
         stems = sorted(member.name for member in members if member.group == group)
         faults = draw_faults(len(stems), (len(stems) + turn % 2) // 2,
                              generator(seed, f"faults {group}"))
         videos.append(Video(group, tuple(files[stem] for stem in stems),
-                            tuple(numbers[stem] for stem in stems), tuple(faults)))
+                            tuple(numbers[stem] for stem in stems), tuple(faults),
+                            split_of[group]))
     return videos
 
 
@@ -81,7 +84,8 @@ def _spoil(seed: int, video: Video) -> Iterator[Drawn]:
         ok, recorded = cv2.imencode(".jpg", spoilt, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if not ok:
             raise RuntimeError(f"{path}: OpenCV could not encode the frame")
-        yield Drawn(f"{number:05d}", video.group, images.decode(path, recorded.tobytes()), fault)
+        yield Drawn(f"{number:05d}", video.group, images.decode(path, recorded.tobytes()), fault,
+                    video.split)
 
 
 def _brightest(paths: Sequence[Path]) -> dict[tuple[int, ...], np.ndarray]:

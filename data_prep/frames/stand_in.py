@@ -30,12 +30,16 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Drawn:
-    """One stand-in frame: name, video, uint8 (h, w, 3) BGR, and what is wrong with it."""
+    """One stand-in frame: name, video, uint8 (h, w, 3) BGR, what is wrong with it, and its split.
+
+    The split is "" where the source has none.
+    """
 
     case: str
     group: str
     image: np.ndarray
     fault: Fault
+    split: str = ""
 
 
 def write_set(folder: Path, stand_in: str, draw: Callable[[Item], Iterator[Drawn]],
@@ -48,16 +52,18 @@ def write_set(folder: Path, stand_in: str, draw: Callable[[Item], Iterator[Drawn
         (unfinished / FRAMES).mkdir()
         written = ordered_map(partial(_write, unfinished, draw), items, jobs, 1, title, "items")
         rows = sorted(row for rows in written for row in rows)
-        _write_table(unfinished / MANIFEST, MANIFEST_COLUMNS,
-                     [(name, LABELS[fault.informative], group) for name, group, fault in rows])
+        given = any(split for *_, split in rows)
+        _write_table(unfinished / MANIFEST, (*MANIFEST_COLUMNS, *(["split"] if given else [])),
+                     [(name, LABELS[fault.informative], group, *([split] if given else []))
+                      for name, group, fault, split in rows])
         _write_table(unfinished / TRUTH, TRUTH_COLUMNS,
-                     [(name, fault.kind, f"{fault.severity:.3f}") for name, _, fault in rows])
+                     [(name, fault.kind, f"{fault.severity:.3f}") for name, _, fault, _ in rows])
         (unfinished / ORIGIN).write_text(json.dumps({STAND_IN: stand_in}) + "\n")
         (unfinished / "README.txt").write_text(about)
 
 
 def _write(folder: Path, draw: Callable[[Item], Iterator[Drawn]], items: Sequence[Item]
-           ) -> list[list[tuple[str, str, Fault]]]:
+           ) -> list[list[tuple[str, str, Fault, str]]]:
     written = []
     for item in items:
         rows = []
@@ -67,7 +73,7 @@ def _write(folder: Path, draw: Callable[[Item], Iterator[Drawn]], items: Sequenc
             if not ok:
                 raise RuntimeError(f"{folder / name}: OpenCV could not encode the frame")
             (folder / name).write_bytes(data.tobytes())
-            rows.append((name, drawn.group, drawn.fault))
+            rows.append((name, drawn.group, drawn.fault, drawn.split))
         written.append(rows)
     return written
 

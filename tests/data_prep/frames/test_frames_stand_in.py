@@ -301,3 +301,15 @@ def test_the_border_of_a_fault_is_a_half() -> None:
     assert Fault("motion", 0.499).informative
     assert not Fault("motion", 0.5).informative
     assert stand_in.LABELS[Fault("motion", 0.5).informative] == "noninformative"
+
+
+def test_a_given_split_is_kept(real: Path, tmp_path: Path) -> None:
+    shutil.copytree(real, tmp_path / "real")
+    table = tmp_path / "real" / "sequences.csv"
+    first, *lines = table.read_text().split()
+    table.write_text("\n".join([f"{first},split", *(
+        f"{line},{'test' if line.endswith(',2') else 'train'}" for line in lines)]) + "\n")
+    write_semisynthetic(tmp_path / "real", tmp_path / "set", 1)
+    frames = reader.read_frames(tmp_path / "set")
+    assert {frame.group for frame in frames if frame.split == "test"} == {"2"}
+    assert len(frames) == VIDEOS * FRAMES

@@ -46,9 +46,9 @@ def write_semisynthetic(frames: Path, out: Path, seed: int, jobs: int = 1) -> No
     """Write a set made from the real frames of the folder `frames` as `out`.
 
     Layout: `frames/` and one CSV that gives each frame's video, as of the polyp task; masks are not
-    needed, and a given split is kept. Half of the frames of every video become noninformative. The bytes do not depend on
-    `jobs`. Raises InputError for no or ambiguous frames, one without a group or too small for a
-    crop, and as `stand_in.write_set`.
+    needed, and a given split is kept. Half of the frames of every video become noninformative. The
+    bytes do not depend on `jobs`. Raises InputError for no or ambiguous frames, one without a group
+    or too small for a crop, and as `stand_in.write_set`.
     """
     files = image_files(frames / "frames", "frames/ and a CSV with the columns frame and group")
     table = group_table(frames, "")

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,16 +26,16 @@ class Cut:
     view: str
 
 
+@functools.lru_cache(maxsize=1)
+def _image(load: Callable[[Path], Any], path: Path) -> Any:
+    """What patches are cut from, loaded once for those that follow each other in a worker."""
+    return load(path)
+
+
 def _cut(views: Views, cuts: Sequence[Cut]) -> list[bytes]:
-    """Serialized Datums; consecutive cuts of the same image load it once."""
-    path: Path | None = None
-    image: Any = None
-    values = []
-    for cut in cuts:
-        if cut.path != path:
-            path, image = cut.path, views.load(cut.path)
-        values.append(datum_bytes(views.cut(image, cut.candidate, cut.view), cut.candidate.label))
-    return values
+    """Serialized Datums."""
+    return [datum_bytes(views.cut(_image(views.load, cut.path), cut.candidate, cut.view),
+                        cut.candidate.label) for cut in cuts]
 
 
 def cut_all(views: Views, cuts: Sequence[Cut], jobs: int, title: str
@@ -46,6 +46,7 @@ def cut_all(views: Views, cuts: Sequence[Cut], jobs: int, title: str
     image and then put back in their order.
     """
     import caffe.proto.caffe_pb2  # noqa: F401  # here once, so that forked workers have it already
+    _image.cache_clear()      # the file may be another by now
     windows = [range(start, min(start + WINDOW, len(cuts)))
                for start in range(0, len(cuts), WINDOW)]
     positions = [sorted(window, key=lambda i: (cuts[i].path, i)) for window in windows]

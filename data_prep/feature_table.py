@@ -1,27 +1,25 @@
 """features.csv: one row of numbers per candidate, for a handcrafted system."""
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from layerwise.contracts import atomic_text, read_table
+from layerwise.contracts import read_table, write_table
 from layerwise.errors import InputError
 
 
 def write_features(path: Path, names: Sequence[str], rows: Iterable[tuple[str, np.ndarray]]
                    ) -> None:
     """Write (candidate, values in the order of `names`) rows, atomically, nine digits."""
-    with atomic_text(path) as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(["candidate", *names])
-        for candidate, values in rows:
-            if len(values) != len(names) or not np.isfinite(values).all():
-                raise ValueError(f"{candidate}: expected {len(names)} finite features")
-            writer.writerow([candidate, *(f"{value:.9g}" for value in values)])
+    def line(candidate: str, values: np.ndarray) -> list[str]:
+        if len(values) != len(names) or not np.isfinite(values).all():
+            raise ValueError(f"{candidate}: expected {len(names)} finite features")
+        return [candidate, *(f"{value:.9g}" for value in values)]
+
+    write_table(path, ["candidate", *names], (line(*row) for row in rows))
 
 
 def read_features(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:

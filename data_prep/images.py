@@ -103,6 +103,11 @@ def to_bgr8(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
+def load_bgr8(path: Path) -> np.ndarray:
+    """(h, w, 3) BGR uint8 of an image file. Raises InputError when it is missing or damaged."""
+    return to_bgr8(decode(path, read_bytes(path)))
+
+
 def to_mask(image: np.ndarray, lossy: bool) -> np.ndarray:
     """(h, w) bool: any channel > 0, or > half of the type's range when `lossy` (JPEG).
 

@@ -2,18 +2,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.parallel import ordered_map
+from data_prep.parallel import one_by_one, ordered_map
 from data_prep.recipe import Inspection, Recipe
 from data_prep.seal import code_digest, digest, read_json, write_json
 from layerwise.errors import InputError
-
-
-def _each(inspect: Callable[[Any], Inspection], cases: Sequence[Any]) -> list[Inspection]:
-    return [inspect(case) for case in cases]
 
 
 def _stamp(files: Sequence[Path]) -> list[Any]:
@@ -38,7 +34,7 @@ def inspect_cases(recipe: Recipe, cases: Sequence[Any], cache: Path, jobs: int
              if name in entries and entries[name]["stamp"] == stamp}
     unknown = [case for case in cases if case.case not in found]
     if unknown:
-        inspected = ordered_map(functools.partial(_each, recipe.inspect), unknown, jobs,
+        inspected = ordered_map(functools.partial(one_by_one, recipe.inspect), unknown, jobs,
                                 recipe.batch, "checking files", "cases")
         found.update(zip((case.case for case in unknown), inspected))
     if unknown or len(entries) != len(cases):

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Protocol
 
 from data_prep import images
 from layerwise.contracts import SPLITS, read_table
@@ -65,6 +65,27 @@ def check_groups(table: Path, members: Iterable[Member]) -> None:
                          f"found {', '.join(repr(split) for split in sorted(given))}")
 
 
+class Image(Protocol):
+    """A case that is one image."""
+
+    @property
+    def case(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def image_path(self) -> Path: ...
+
+
+def check_images(table: Path, frames: Sequence[Image]) -> None:
+    """InputError for an image or a name that repeats, and as `check_groups`."""
+    no_repeats(table, "image", (str(frame.image_path) for frame in frames))
+    no_repeats(table, "image name", (frame.case for frame in frames))
+    check_groups(table, (Member(frame.image_path.name, frame.group, frame.split)
+                         for frame in frames))
+
+
 def image_files(folder: Path, expected: str) -> dict[str, Path]:
     """Image files of a folder by stem.
 
@@ -84,11 +105,15 @@ def image_files(folder: Path, expected: str) -> dict[str, Path]:
     return files
 
 
-def group_table(folder: Path, other: str) -> Path:
-    """The one CSV of a folder; InputError for none or several, naming the `other` layout."""
+def group_table(folder: Path, columns: Sequence[str] = ()) -> Path:
+    """The one CSV of a folder.
+
+    InputError for none or several; with `columns` it names the other layout, a manifest of these.
+    """
     tables = sorted(path for path in folder.glob("*.csv") if not path.name.startswith("."))
     if len(tables) != 1:
         found = "no CSV file" if not tables else "several CSV files"
+        other = f"{MANIFEST} ({', '.join(columns)}) or " if columns else ""
         raise InputError(f"{folder}: {found}; expected {other}one CSV with the columns frame and "
                          "group")
     return tables[0]
@@ -128,6 +153,12 @@ def case_names(paths: Sequence[Path]) -> list[str]:
     """
     shared = len(paths[0].parts[:-1]) if len({path.parent for path in paths}) == 1 else 0
     return ["/".join(path.with_suffix("").parts[shared:]) for path in paths]
+
+
+def write_origin(folder: Path, stand_in: str, about: str) -> None:
+    """Say in a folder of our own making what its data are: origin.json, and README.txt."""
+    (folder / ORIGIN).write_text(json.dumps({STAND_IN: stand_in}) + "\n")
+    (folder / "README.txt").write_text(about)
 
 
 def origin_of(folder: Path) -> Optional[str]:

@@ -105,6 +105,11 @@ def _taken(shared: mmap.mmap, returned: Any, begin: int) -> Any:
     return [shared[start:end] for start, end in zip(ends, ends[1:])]
 
 
+def one_by_one(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Makes a function of one item one of a batch, as `ordered_map` wants it."""
+    return [function(item) for item in items]
+
+
 def ordered_map(function: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item],
                 jobs: int, batch: int, title: str, unit: str) -> Generator[Result, None, None]:
     """Results of `function` on batches of `items`, flattened, in the order of the items.

@@ -2,27 +2,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from data_prep.feature_table import write_features
-from data_prep.parallel import ordered_map
+from data_prep.parallel import one_by_one, ordered_map
 from data_prep.recipe import Detection, Recipe
 from layerwise.contracts import Candidate, Case, write_rows
 
 FEATURES = "features.csv"
 
 
-def _each(detect: Callable[[Any, int], Detection], keep: int, cases: Sequence[Any]
-          ) -> list[Detection]:
-    return [detect(case, keep) for case in cases]
-
-
 def detect_all(recipe: Recipe, cases: Sequence[Any], keep: int, jobs: int) -> list[Detection]:
     """Labelled candidates of all cases in their order, at most `keep` each, best first."""
-    return list(ordered_map(functools.partial(_each, recipe.detect, keep), cases, jobs,
-                            recipe.batch, "finding candidates", "cases"))
+    detect = functools.partial(recipe.detect, keep=keep)
+    return list(ordered_map(functools.partial(one_by_one, detect), cases, jobs, recipe.batch,
+                            "finding candidates", "cases"))
 
 
 def write_detections(folder: Path, recipe: Recipe, found: Sequence[Detection]) -> None:

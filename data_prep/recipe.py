@@ -64,7 +64,7 @@ class Recipe:
     read: Callable[[Path], Sequence[Any]]            # all cases of a folder
     files: Callable[[Any], Sequence[Path]]           # files of a case, the image first
     inspect: Callable[[Any], Inspection]
-    detect: Callable[[Any, int], Detection]          # a case, at most so many candidates
+    detect: Callable[..., Detection]                 # a case; keep=, the most candidates
     features: tuple[str, ...]                        # names of the columns of Detection.features
     recall_at: tuple[int, ...]                       # candidates per case at which it is reported
     views: Views

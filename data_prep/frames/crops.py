@@ -24,7 +24,7 @@ TRAINING_VIEWS = VIEWS[:20]
 
 def load(path: Path) -> np.ndarray:
     """(h, w, 3) BGR uint8 of a frame's file, as `fitted` makes it."""
-    return fitted(path, images.to_bgr8(images.decode(path, images.read_bytes(path))))
+    return fitted(path, images.load_bgr8(path))
 
 
 def fitted(path: Path, image: np.ndarray) -> np.ndarray:

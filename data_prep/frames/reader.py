@@ -17,13 +17,11 @@ from pathlib import Path
 
 from data_prep.manifest import (
     MANIFEST,
-    Member,
     case_names,
-    check_groups,
+    check_images,
     group_table,
     grouped_frames,
     image_files,
-    no_repeats,
     read_columns,
 )
 from layerwise.errors import InputError
@@ -57,12 +55,9 @@ def read_frames(folder: Path) -> list[Frame]:
     if manifest.exists():
         table, frames = manifest, _from_manifest(manifest)
     else:
-        table = group_table(folder, f"{MANIFEST} ({', '.join(MANIFEST_COLUMNS)}) or ")
+        table = group_table(folder, MANIFEST_COLUMNS)
         frames = _from_folders(folder, table)
-    no_repeats(table, "image", (str(frame.image_path) for frame in frames))
-    no_repeats(table, "image name", (frame.case for frame in frames))
-    check_groups(table, (Member(frame.image_path.name, frame.group, frame.split)
-                         for frame in frames))
+    check_images(table, frames)
     return sorted(frames, key=lambda frame: frame.case)
 
 

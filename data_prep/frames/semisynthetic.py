@@ -51,7 +51,7 @@ def write_semisynthetic(frames: Path, out: Path, seed: int, jobs: int = 1) -> No
     or too small for a crop, and as `stand_in.write_set`.
     """
     files = image_files(frames / "frames", "frames/ and a CSV with the columns frame and group")
-    table = group_table(frames, "")
+    table = group_table(frames)
     members = grouped_frames(table, files, str(frames / "frames"))
     check_groups(table, members)
     write_set(out, STAND_IN, partial(_spoil, seed), _videos(members, files, seed), jobs,

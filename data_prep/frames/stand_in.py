@@ -6,22 +6,21 @@ never sees and nobody should learn from.
 """
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from data_prep.frames.degrade import Fault
 from data_prep.frames.reader import LABELS, MANIFEST_COLUMNS
-from data_prep.manifest import MANIFEST, ORIGIN, STAND_IN
+from data_prep.manifest import MANIFEST, write_origin
 from data_prep.parallel import ordered_map
 from data_prep.seal import new_folder
+from layerwise.contracts import write_table
 
 FRAMES, TRUTH = "frames", "truth.csv"
 TRUTH_COLUMNS = ("image", "kind", "severity")
@@ -53,13 +52,12 @@ def write_set(folder: Path, stand_in: str, draw: Callable[[Item], Iterator[Drawn
         written = ordered_map(partial(_write, unfinished, draw), items, jobs, 1, title, "items")
         rows = sorted(row for rows in written for row in rows)
         given = any(split for *_, split in rows)
-        _write_table(unfinished / MANIFEST, (*MANIFEST_COLUMNS, *(["split"] if given else [])),
-                     [(name, LABELS[fault.informative], group, *([split] if given else []))
-                      for name, group, fault, split in rows])
-        _write_table(unfinished / TRUTH, TRUTH_COLUMNS,
-                     [(name, fault.kind, f"{fault.severity:.3f}") for name, _, fault, _ in rows])
-        (unfinished / ORIGIN).write_text(json.dumps({STAND_IN: stand_in}) + "\n")
-        (unfinished / "README.txt").write_text(about)
+        write_table(unfinished / MANIFEST, (*MANIFEST_COLUMNS, *(["split"] if given else [])),
+                    [(name, LABELS[fault.informative], group, *([split] if given else []))
+                     for name, group, fault, split in rows])
+        write_table(unfinished / TRUTH, TRUTH_COLUMNS,
+                    [(name, fault.kind, f"{fault.severity:.3f}") for name, _, fault, _ in rows])
+        write_origin(unfinished, stand_in, about)
 
 
 def _write(folder: Path, draw: Callable[[Item], Iterator[Drawn]], items: Sequence[Item]
@@ -76,10 +74,3 @@ def _write(folder: Path, draw: Callable[[Item], Iterator[Drawn]], items: Sequenc
             rows.append((name, drawn.group, drawn.fault, drawn.split))
         written.append(rows)
     return written
-
-
-def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)

@@ -27,8 +27,8 @@ SMOOTHING_MM = 0.6
 """Gaussian sigma before sliding: halves the noise, and a clot of 3 mm keeps most of its depth."""
 BLUR_MM = 0.9
 """Gaussian sigma of a scanner's blur (0.5 to 0.75 mm) and the smoothing together."""
-DEPTHS_MM = (1.8, 2.6, 3.6)
-"""Distances from air; tissue less than the first away is the rim, which falls to the air."""
+RIM_MM = 1.8
+"""Tissue this close to air is the rim, which falls to the air."""
 CLOT_HU, DARKEST_HU = 50.0, -100.0
 """A usual clot, and the darkest that noise makes of one."""
 BLOOD_HU, BRIGHTEST_HU, LUMEN_MM = 150.0, 500.0, 6.0
@@ -76,7 +76,6 @@ class _Scene:
     dark: np.ndarray        # bool: of a clot's density; may touch other soft tissue
     rim: np.ndarray         # bool
     field: np.ndarray       # bool: the lungs with their vessels and hilum
-    depth: np.ndarray       # uint8: how many of DEPTHS_MM it lies away from air
     enclosure: np.ndarray   # uint8: directions
 
 
@@ -162,11 +161,8 @@ def _scene(hu: np.ndarray, lungs: np.ndarray, vessels: np.ndarray,
     enclosure = enclosed_directions(bright, tissue, spacing_mm)
     field = lung_field(lungs, spacing_mm)
     dark = tissue & (surface > DARKEST_HU) & (surface < limit)
-    depth = np.zeros(tissue.shape, np.uint8)
-    for distance_mm in DEPTHS_MM:
-        depth += ~_near(~tissue, distance_mm, spacing_mm)
-    return _Scene(surface, limit, tissue, bright, dark, tissue & (depth == 0), field, depth,
-                  enclosure)
+    rim = tissue & _near(~tissue, RIM_MM, spacing_mm)
+    return _Scene(surface, limit, tissue, bright, dark, rim, field, enclosure)
 
 
 def _lung_hu(hu: np.ndarray, lungs: np.ndarray) -> float:
@@ -287,6 +283,6 @@ def _box(mask: np.ndarray, spacing_mm: tuple[float, ...]) -> tuple[slice, ...] |
         along = np.flatnonzero(mask.any(tuple(a for a in range(3) if a != axis)))
         if not len(along):
             return None
-        margin = math.ceil(7.2 / mm)
+        margin = math.ceil(4 * RIM_MM / mm)
         box.append(slice(max(0, along[0] - margin), along[-1] + 1 + margin))
     return tuple(box)

@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from data_prep.pe.alignment import VesselFrame
 from data_prep.pe.clusters import Cluster
+from data_prep.pe.hounsfield import HU_RANGE
 from data_prep.pe.lumen import PIXEL_MM, Section, Surroundings
 from data_prep.pe.planes import WINDOW_HU
 from data_prep.pe.segment import Segmentation
@@ -30,7 +31,6 @@ LEVELS = 16                   # of the window that the networks see, 44 HU each
 WAVELET_DEPTH = 3            # details of 1, 2 and 4 mm
 AIR_HU = -300.0
 RAY_MM, RAY_STEP_MM = 12.0, 0.5
-RANGE_HU = (-1024.0, 3071.0)  # what a scanner can mean; padding lies below
 
 # view, pairs only inside the candidate, distance of the pairs in pixels of 0.5 mm
 TEXTURES = (("long", False, 2), ("long", True, 1), ("cross", False, 2), ("cross", True, 1))
@@ -60,7 +60,7 @@ def features(volume: Volume, segmentation: Segmentation, cluster: Cluster, frame
     seen = Surroundings(volume, segmentation, cluster, frame)
     here = [cut for cut in map(seen.section, HERE_MM) if cut is not None]
     beyond = [cut for cut in map(seen.section, BEYOND_MM) if cut is not None]
-    inside = np.clip(volume.hu[tuple(cluster.voxels.T)], *RANGE_HU).astype(float)
+    inside = np.clip(volume.hu[tuple(cluster.voxels.T)], *HU_RANGE).astype(float)
     return np.concatenate([
         _vessel(here, beyond), _contrast(inside, here, beyond), _rim(seen, cluster, inside),
         _shape(cluster, seen), *_planes(seen)]).astype(float)
@@ -100,13 +100,13 @@ def _contrast(inside: np.ndarray, here: list[Section], beyond: list[Section]) ->
     edges = [cut.samples.hu[cut.samples.vessel & cut.lumen] for cut in cuts]
     blood = next((np.concatenate(each) for each in (cores, edges)
                   if sum(map(len, each))), np.array([own]))
-    blood = np.clip(blood, *RANGE_HU)
+    blood = np.clip(blood, *HU_RANGE)
     lumen = float(np.median(blood))
     noise = 1.4826 * float(np.median(np.abs(blood - lumen)))  # the sd, where it is normal
     rings = [cut.samples.hu[ndimage.binary_dilation(cut.lumen, iterations=6)
                             & ~ndimage.binary_dilation(cut.lumen, iterations=2)] for cut in here]
     ring = np.concatenate([np.empty(0), *rings])
-    around = float(np.median(np.clip(ring, *RANGE_HU))) if len(ring) else own
+    around = float(np.median(np.clip(ring, *HU_RANGE))) if len(ring) else own
     return [own, float(inside.std()), lumen, lumen - own, (lumen - own) / max(noise, 1.0), around]
 
 
@@ -124,7 +124,7 @@ def _rim(seen: Surroundings, cluster: Cluster, inside: np.ndarray) -> list[float
         outer = ~seen.mask[tuple((beside - seen.low).T)]
         beside = beside[outer & (beside[:, axis] >= 0) & (beside[:, axis] < shape[axis])]
         at = tuple(beside.T)
-        hu.append(np.clip(seen.volume.hu[at], *RANGE_HU).astype(float))
+        hu.append(np.clip(seen.volume.hu[at], *HU_RANGE).astype(float))
         vessel.append(seen.segmentation.vessels[at])
         area.append(np.full(len(beside), np.prod(np.delete(seen.spacing_mm, axis))))
     weight = np.concatenate(area)

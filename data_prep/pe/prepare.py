@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -78,12 +77,6 @@ def detect(scan: Scan, keep: int) -> Detection:
     return Detection(tuple(rows), np.array(values).reshape(len(rows), len(features.FEATURES)))
 
 
-@lru_cache(maxsize=1)  # patches come sorted by volume, a few at a time
-def load(path: Path) -> Volume:
-    """A volume, read once by each worker process for the patches that follow each other."""
-    return volume.read_volume(path)
-
-
 def cut(image: Volume, candidate: Candidate, view: str) -> np.ndarray:
     """(227, 227, 3) uint8: one view of a candidate, see `planes`."""
     assert isinstance(candidate, VesselCandidate)
@@ -109,7 +102,7 @@ RECIPE = Recipe(
     task="pe", kind=VesselCandidate, expects="contrast-enhanced CT angiograms of the chest",
     read=reader.read_scans, files=_files, inspect=inspect, detect=detect,
     features=features.FEATURES, recall_at=(5, 10, 20, 40, 60),
-    views=Views(planes.VIEW_NAMES, planes.TEST_ORDER, load, cut),
+    views=Views(planes.VIEW_NAMES, planes.TEST_ORDER, volume.read_volume, cut),
     origin=_origin,
     phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom,
                     (phantom, anatomy, artefacts, chest, emboli, painter, raster, stand_in, trees,

@@ -4,8 +4,6 @@ Beside it truth.csv, a row per embolus: what was put where.
 """
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,12 +12,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from data_prep.manifest import MANIFEST, ORIGIN, STAND_IN
+from data_prep.manifest import MANIFEST, write_origin
 from data_prep.parallel import ordered_map
 from data_prep.pe.emboli import Embolus, mask
 from data_prep.pe.reader import EMBOLI, VOLUMES
 from data_prep.pe.volume import Volume, write_emboli, write_volume
 from data_prep.seal import new_folder
+from layerwise.contracts import write_table
 
 TRUTH = "truth.csv"
 TRUTH_COLUMNS = ("case", "embolus", "kind", "shape", "calibre_mm", "volume_mm3")
@@ -48,12 +47,11 @@ def write_set(folder: Path, stand_in: str, draw: Callable[[Item], Drawn], items:
             (unfinished / name).mkdir()
         written = list(ordered_map(partial(_write, unfinished, draw), items, jobs, 1, title,
                                    "volume"))
-        _write_table(unfinished / MANIFEST, ("case", "group"),
-                     [(case, group) for case, group, _ in written])
-        _write_table(unfinished / TRUTH, TRUTH_COLUMNS,
-                     [row for *_, rows in written for row in rows])
-        (unfinished / ORIGIN).write_text(json.dumps({STAND_IN: stand_in}) + "\n")
-        (unfinished / "README.txt").write_text(about)
+        write_table(unfinished / MANIFEST, ("case", "group"),
+                    [(case, group) for case, group, _ in written])
+        write_table(unfinished / TRUTH, TRUTH_COLUMNS,
+                    [row for *_, rows in written for row in rows])
+        write_origin(unfinished, stand_in, about)
 
 
 def _write(folder: Path, draw: Callable[[Item], Drawn], items: Sequence[Item]
@@ -73,10 +71,3 @@ def _write(folder: Path, draw: Callable[[Item], Drawn], items: Sequence[Item]
              f"{len(embolus.voxels) * voxel_mm3:.0f}")
             for number, embolus in enumerate(drawn.emboli, start=1)]))
     return written
-
-
-def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)

@@ -26,11 +26,6 @@ from layerwise.contracts import BoxCandidate, Candidate
 _AUGMENTATIONS = {view.name: view for view in patches.AUGMENTATIONS}
 
 
-def load(path: Path) -> np.ndarray:
-    """(h, w, 3) BGR uint8 of an image file. Raises InputError when it is damaged."""
-    return images.to_bgr8(images.decode(path, images.read_bytes(path)))
-
-
 def cut(image: np.ndarray, candidate: Candidate, view: str) -> np.ndarray:
     """(227, 227, 3) uint8 BGR: one view of a candidate's box."""
     assert isinstance(candidate, BoxCandidate)
@@ -52,7 +47,7 @@ RECIPE = Recipe(
     features=(), recall_at=(1, 2, 3, 5, 10),
     views=Views(tuple(_AUGMENTATIONS),
                 tuple(view.name for view in patches.test_augmentations(len(_AUGMENTATIONS))),
-                load, cut),
+                images.load_bgr8, cut),
     origin=_origin,
     phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom,
                     (phantom, colon, endoscope, growths, rays, scene, sensor)),

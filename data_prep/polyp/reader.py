@@ -20,13 +20,11 @@ import numpy as np
 from data_prep import images
 from data_prep.manifest import (
     MANIFEST,
-    Member,
     case_names,
-    check_groups,
+    check_images,
     group_table,
     grouped_frames,
     image_files,
-    no_repeats,
     read_columns,
 )
 from layerwise.errors import InputError
@@ -56,16 +54,17 @@ def read_frames(folder: Path) -> list[Frame]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     manifest = folder / MANIFEST
-    frames = _from_manifest(manifest) if manifest.exists() else _from_folders(folder)
-    table = manifest if manifest.exists() else _table(folder)
-    _check(table, frames)
+    if manifest.exists():
+        table, frames = manifest, _from_manifest(manifest)
+    else:
+        table, frames = _from_folders(folder)
+    check_images(table, frames)
     return sorted(frames, key=lambda frame: frame.case)
 
 
 def load_image(frame: Frame) -> np.ndarray:
     """(h, w, 3) BGR uint8; 16-bit files by `images.to_bgr8`. InputError names a damaged file."""
-    path = frame.image_path
-    return images.to_bgr8(images.decode(path, images.read_bytes(path)))
+    return images.load_bgr8(frame.image_path)
 
 
 def load_mask(frame: Frame) -> np.ndarray:
@@ -103,24 +102,14 @@ def _from_manifest(manifest: Path) -> list[Frame]:
     return frames
 
 
-def _table(folder: Path) -> Path:
-    return group_table(folder, f"{MANIFEST} ({', '.join(MANIFEST_COLUMNS)}) or ")
-
-
-def _from_folders(folder: Path) -> list[Frame]:
+def _from_folders(folder: Path) -> tuple[Path, list[Frame]]:
+    """The CSV of the groups, and the frames."""
     frame_files = image_files(folder / "frames", LAYOUT)
     mask_files = image_files(folder / "masks", LAYOUT)
-    frames = []
-    for stem, group, split in grouped_frames(_table(folder), frame_files, str(folder / "frames")):
+    table, frames = group_table(folder, MANIFEST_COLUMNS), []
+    for stem, group, split in grouped_frames(table, frame_files, str(folder / "frames")):
         if stem not in mask_files:
             raise InputError(f"{folder / 'masks' / stem}.png: mask is missing; a frame without "
                              "a polyp needs an empty mask")
         frames.append(Frame(stem, group, frame_files[stem], mask_files[stem], split))
-    return frames
-
-
-def _check(table: Path, frames: list[Frame]) -> None:
-    no_repeats(table, "image", (str(frame.image_path) for frame in frames))
-    no_repeats(table, "image name", (frame.case for frame in frames))
-    check_groups(table, (Member(frame.image_path.name, frame.group, frame.split)
-                         for frame in frames))
+    return table, frames

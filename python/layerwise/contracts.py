@@ -9,7 +9,7 @@ import csv
 import math
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -145,13 +145,18 @@ def write_bytes(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
+def write_table(path: Path, columns: Sequence[str], lines: Iterable[Iterable[Any]]) -> None:
+    """Write a header line and lines as CSV, atomically."""
+    with atomic_text(path) as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(lines)
+
+
 def write_rows(path: Path, rows: Iterable[Row], row_type: type[Row]) -> None:
     """Write dataclass rows as CSV, atomically."""
     names = [field.name for field in fields(row_type)]
-    with atomic_text(path) as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows([getattr(row, name) for name in names] for row in rows)
+    write_table(path, names, ([getattr(row, name) for name in names] for row in rows))
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None
@@ -173,18 +178,20 @@ def read_table(path: Path, columns: Sequence[str] | None = None
     if header is None:
         raise InputError(f"{path}: empty; expected a CSV header line")
     if columns is not None:
-        missing = [name for name in columns if name not in header]
-        unknown = [name for name in header if name not in columns]
-        if missing:
-            raise InputError(f"{path}: missing column {', '.join(missing)}; "
-                             f"expected {', '.join(columns)}")
-        if unknown:
-            raise InputError(f"{path}: unknown column {', '.join(unknown)}; "
-                             f"expected {', '.join(columns)}")
+        _check_columns(path, header, columns)
     for number, line in lines:
         if len(line) != len(header):
             raise InputError(f"{path}, line {number}: {len(line)} fields, expected {len(header)}")
     return header, [dict(zip(header, line)) for _, line in lines]
+
+
+def _check_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in header]
+    unknown = [name for name in header if name not in columns]
+    for what, names in (("missing", missing), ("unknown", unknown)):
+        if names:
+            raise InputError(f"{path}: {what} column {', '.join(names)}; "
+                             f"expected {', '.join(columns)}")
 
 
 def _convert(path: Path, number: int, name: str, kind: str, text: str) -> Any:
@@ -204,8 +211,13 @@ def _convert(path: Path, number: int, name: str, kind: str, text: str) -> Any:
 
 def read_rows(path: Path, row_type: type[Row], unique: str | None = None) -> list[Row]:
     """Rows of a CSV written by `write_rows`, types checked; values of `unique` must not repeat."""
+    _, table = read_table(path, [field.name for field in fields(row_type)])
+    return _typed(path, table, row_type, unique)
+
+
+def _typed(path: Path, table: Sequence[Mapping[str, str]], row_type: type[Row], unique: str | None
+           ) -> list[Row]:
     kinds = {field.name: str(field.type) for field in fields(row_type)}
-    _, table = read_table(path, list(kinds))
     rows = [row_type(**{name: _convert(path, number, name, kinds[name], text)
                         for name, text in line.items()})
             for number, line in enumerate(table, start=2)]
@@ -237,10 +249,11 @@ def read_candidates(path: Path) -> list[Candidate]:
     Raises InputError for columns of no kind, and for a label that contradicts the lesion: a
     positive one needs a lesion, and a lesion needs a positive one.
     """
-    header, _ = read_table(path)
+    header, table = read_table(path)
     kind = next((kind for kind in CANDIDATE_KINDS
                  if {field.name for field in fields(kind)} == set(header)), BoxCandidate)
-    candidates: list[Candidate] = list(read_rows(path, kind, unique="candidate"))
+    _check_columns(path, header, [field.name for field in fields(kind)])
+    candidates: list[Candidate] = list(_typed(path, table, kind, "candidate"))
     for row in candidates:
         if (row.label != 0) != bool(row.lesion):
             raise InputError(f"{path}: candidate {row.candidate} has label {row.label} "
@@ -255,12 +268,9 @@ def read_index(path: Path) -> list[IndexRow]:
 
 def write_scores(path: Path, scores: Iterable[Score], classes: Sequence[str]) -> None:
     """Write scores.csv, probabilities with nine significant digits (float32 survives)."""
-    with atomic_text(path) as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([*SCORE_COLUMNS, *(f"p_{name}" for name in classes)])
-        for row in scores:
-            writer.writerow([row.case, row.group, row.candidate, row.lesion, row.label,
-                             *(f"{value:.9g}" for value in row.probabilities)])
+    write_table(path, [*SCORE_COLUMNS, *(f"p_{name}" for name in classes)], (
+        [row.case, row.group, row.candidate, row.lesion, row.label,
+         *(f"{value:.9g}" for value in row.probabilities)] for row in scores))
 
 
 def read_scores(path: Path) -> tuple[list[Score], list[str]]:

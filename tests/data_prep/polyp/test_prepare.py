@@ -152,7 +152,7 @@ def test_a_second_time_nothing_happens(colon: Path, request_for: Make,
     before = snapshot(dataset)
     monkeypatch.setattr(cutting, "cut_all", lambda *_: pytest.fail("cut again"))
     monkeypatch.setattr(proposals, "detect_all", lambda *_: pytest.fail("detected again"))
-    monkeypatch.setattr(inspection, "_each", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(inspection, "ordered_map", lambda *_: pytest.fail("read again"))
     assert prepare.prepare(request_for(colon)) == dataset
     assert snapshot(dataset) == before
 

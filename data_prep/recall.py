@@ -13,8 +13,8 @@ import click
 
 from data_prep import proposals
 from data_prep.recipe import Recipe
+from layerwise.command import Command
 from layerwise.contracts import Case
-from layerwise.errors import LayerwiseError
 from layerwise.tasks import ready_task
 
 
@@ -31,22 +31,19 @@ def recall_table(recipe: Recipe, listed: Sequence[Any], jobs: int = 1
             proposals.recall(cases, rows, recipe.recall_at).get("test", {}))
 
 
-@click.command()
+@click.command("recall", cls=Command)
 @click.argument("task")
 @click.argument("folder", type=Path)
 @click.option("--groups", help="Only these groups (videos, patients), separated by commas.")
 @click.option("--jobs", default=1, show_default=True, help="Processes.")
 def main(task: str, folder: Path, groups: Optional[str], jobs: int) -> None:
     """Print the recall of TASK's candidates on a FOLDER of images and masks."""
-    try:
-        recipe: Recipe = import_module(ready_task(task).preparer).RECIPE
-        listed = recipe.read(folder)
-        if groups is not None:
-            wanted = set(groups.split(","))
-            listed = [each for each in listed if each.group in wanted]
-        lesions, shares = recall_table(recipe, listed, jobs)
-    except LayerwiseError as error:
-        raise SystemExit(f"recall: {error}") from error
+    recipe: Recipe = import_module(ready_task(task).preparer).RECIPE
+    listed = recipe.read(folder)
+    if groups is not None:
+        wanted = set(groups.split(","))
+        listed = [each for each in listed if each.group in wanted]
+    lesions, shares = recall_table(recipe, listed, jobs)
     click.echo(f"{len(listed)} cases, {lesions} lesions")
     for keep, row in shares.items():
         click.echo(f"{keep:>3} per case: {row['recall']:6.1%}  "

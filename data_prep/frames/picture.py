@@ -15,8 +15,8 @@ from data_prep.frames import crops
 from data_prep.frames.degrade import THRESHOLD, Fault, degrade, field_of
 from data_prep.frames.effects import KINDS
 from data_prep.frames.phantom import PhantomSettings, render_views
+from layerwise.command import Command
 from layerwise.contracts import write_bytes
-from layerwise.errors import LayerwiseError
 
 SEVERITIES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
 CELL_PX, TITLE_PX = 200, 18
@@ -56,21 +56,18 @@ def _real(paths: Sequence[Path]) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(image, field_of(image)) for image in map(crops.load, paths)]
 
 
-@click.command()
+@click.command("picture", cls=Command)
 @click.argument("out", type=Path)
 @click.option("--frame", "frames", type=Path, multiple=True,
               help="A real frame to spoil instead of the phantom's; may be repeated.")
 @click.option("--seed", default=1, show_default=True)
 def main(out: Path, frames: tuple[Path, ...], seed: int) -> None:
     """Write the contact sheet OUT (PNG): + is informative, - is not."""
-    try:
-        shown = _real(frames) or _rendered(seed)
-        ok, data = cv2.imencode(".png", sheet(shown, SEVERITIES, seed))
-        if not ok:
-            raise RuntimeError(f"{out}: OpenCV could not encode the sheet")
-        write_bytes(out, data.tobytes())
-    except LayerwiseError as error:
-        raise SystemExit(f"picture: {error}") from error
+    shown = _real(frames) or _rendered(seed)
+    ok, data = cv2.imencode(".png", sheet(shown, SEVERITIES, seed))
+    if not ok:
+        raise RuntimeError(f"{out}: OpenCV could not encode the sheet")
+    write_bytes(out, data.tobytes())
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from data_prep.frames.degrade import Fault, degrade, draw_faults, field_of
 from data_prep.frames.stand_in import Drawn, write_set
 from data_prep.manifest import Member, check_groups, group_table, grouped_frames, image_files
 from data_prep.splits import generator
-from layerwise.errors import LayerwiseError
+from layerwise.command import Command
 
 STAND_IN = "semi-synthetic frames: real informative frames, non-informative ones made from them"
 JPEG_QUALITY = 90
@@ -108,17 +108,14 @@ seed {{seed}}
 """
 
 
-@click.command()
+@click.command("semisynthetic", cls=Command)
 @click.argument("frames", type=Path)
 @click.argument("out", type=Path)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--jobs", default=1, show_default=True, help="Processes.")
 def main(frames: Path, out: Path, seed: int, jobs: int) -> None:
     """Make the semi-synthetic set OUT from the real frames of the folder FRAMES."""
-    try:
-        write_semisynthetic(frames, out, seed, jobs)
-    except LayerwiseError as error:
-        raise SystemExit(f"semisynthetic: {error}") from error
+    write_semisynthetic(frames, out, seed, jobs)
 
 
 if __name__ == "__main__":

@@ -47,28 +47,27 @@ class VesselFrame:
         return -np.cross(self.axis, self.side)  # minus: z, y, x is an odd permutation of x, y, z
 
 
-def vessel_frame(volume: Volume, vessels: np.ndarray, voxels: np.ndarray) -> VesselFrame:
+def vessel_frame(volume: Volume, vessels: np.ndarray, voxels: np.ndarray, place: np.ndarray
+                 ) -> VesselFrame:
     """Frame of a candidate: principal directions, in mm, of its voxels and the vessel around them.
 
-    vessels: (z, y, x) bool; voxels: (n, 3) int, z, y, x of the candidate. Counted are the candidate
-    and the vessel voxels connected to it (26 neighbours, gaps of one voxel bridged: the rim of a
-    clot is brighter than the clot and may be darker than the lumen) within 15 mm of its centre.
-    Their weights are Gaussian, first round the centre, as wide as the vessel's radius; then, four
-    times over, twice as long along the axis found (at most 7 mm) as across it. Axis and side are
-    the directions of the largest and second largest spread, signed so that their largest component
-    is positive. Where directions spread equally the frame is any of the possible ones, so for a
-    round vessel `side` is arbitrary; a single voxel gives axes of the volume.
+    vessels: (z, y, x) bool; voxels: (n, 3) int, z, y, x of the candidate; place: (3,), the voxel
+    that is to be the centre. Counted are the candidate and the vessel voxels connected to it (26
+    neighbours, gaps of one voxel bridged: the rim of a clot is brighter than the clot and may be
+    darker than the lumen) within 15 mm of the centre. Their weights are Gaussian, first round the
+    centre, as wide as the vessel's radius; then, four times over, twice as long along the axis
+    found (at most 7 mm) as across it. Axis and side are the directions of the largest and second
+    largest spread, signed so that their largest component is positive. Where directions spread
+    equally the frame is any of the possible ones, so for a round vessel `side` is arbitrary; a
+    single voxel gives axes of the volume.
 
-    The centre is the candidate's centre of mass if that lies in a voxel of it at least half as
-    deep as its deepest, else the nearest such voxel: bent, hollow and waisted candidates are met
-    where they are thick. Rounded to a voxel it always names one of the candidate's.
     Raises ValueError for a candidate without voxels or `vessels` of another shape.
     """
     if len(voxels) == 0 or vessels.shape != volume.hu.shape:
         raise ValueError(f"{len(voxels)} voxels, vessels {vessels.shape}, volume "
                          f"{volume.hu.shape}: expected voxels, and vessels of the volume's shape")
     spacing_mm = np.asarray(volume.spacing_mm, float)
-    centre_mm = _centre(voxels, spacing_mm)
+    centre_mm = place * spacing_mm
     offsets_mm, radius_mm = _neighbourhood(vessels, voxels, centre_mm, spacing_mm)
     along_mm = min(2 * radius_mm, CALIBRE_MM[1])
     squares = (offsets_mm ** 2).sum(axis=1)
@@ -87,19 +86,6 @@ def _principal(offsets_mm: np.ndarray, distances: np.ndarray) -> np.ndarray:
     """
     weights = np.exp(-distances / 2)
     return np.linalg.eigh(np.cov(offsets_mm.T, bias=True, aweights=weights))[1]
-
-
-def _centre(voxels: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
-    low = voxels.min(axis=0) - 1
-    places = tuple((voxels - low).T)
-    candidate = np.zeros(voxels.max(axis=0) - low + 2, bool)
-    candidate[places] = True
-    depths_mm = ndimage.distance_transform_edt(candidate, sampling=spacing_mm)[places]
-    deep = voxels[depths_mm >= depths_mm.max() / 2]
-    mean = voxels.mean(axis=0)
-    if (deep == np.rint(mean)).all(axis=1).any():
-        return np.asarray(mean * spacing_mm)
-    return np.asarray(deep[(((deep - mean) * spacing_mm) ** 2).sum(axis=1).argmin()] * spacing_mm)
 
 
 def _neighbourhood(vessels: np.ndarray, voxels: np.ndarray, centre_mm: np.ndarray,

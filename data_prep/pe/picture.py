@@ -2,20 +2,27 @@
 
 The paper sets "the standard 3-channel representation" beside its two channels. The standard planes
 are taken to be axial, coronal and sagittal through the candidate.
+
+    python3 -m data_prep.pe.picture VOLUME OUT [--rows 6]
 """
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+import click
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from data_prep.pe.alignment import VesselFrame
+from data_prep.pe.alignment import VesselFrame, vessel_frame
+from data_prep.pe.clusters import find_clusters
 from data_prep.pe.planes import WIDTHS_MM, cut, sample, to_grey
-from data_prep.pe.volume import Volume
+from data_prep.pe.segment import segment
+from data_prep.pe.volume import Volume, read_volume
 from layerwise.analysis import style
+from layerwise.command import Command
+from layerwise.errors import InputError
 
 BAR_MM = 5.0
 STANDARD_MM = 20.0
@@ -74,3 +81,26 @@ def _show(axes: Axes, grey: np.ndarray, width_mm: float, plane: str) -> None:
     axes.set(xticks=[], yticks=[], xlim=(-half, half), ylim=(half, -half))
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+@click.command("picture", cls=Command)
+@click.argument("scan", type=Path)
+@click.argument("out", type=Path)
+@click.option("--rows", default=6, show_default=True, help="Candidates to draw, the best first.")
+def main(scan: Path, out: Path, rows: int) -> None:
+    """Find the candidates of SCAN (NIfTI or a DICOM folder); draw the best as OUT.pdf, OUT.png."""
+    volume = read_volume(scan)
+    found = segment(volume)
+    clusters = find_clusters(volume, found)
+    if not clusters:
+        raise InputError(f"{scan}: no candidates; is this a contrast-enhanced CT of the chest?")
+    frames = {f"{rank}: {cluster.score:.1f}":
+              vessel_frame(volume, found.vessels, cluster.voxels, cluster.place)
+              for rank, cluster in enumerate(clusters[:rows], start=1)}
+    title = f"{scan.name}: the best {len(frames)} of {len(clusters)} candidates, with their scores"
+    for path in draw(volume, frames, out, title):
+        click.echo(str(path))
+
+
+if __name__ == "__main__":
+    main()

@@ -20,6 +20,7 @@ from data_prep.pe import (
     grid,
     hounsfield,
     lumen,
+    lumen_scene,
     nifti,
     painter,
     phantom,
@@ -28,6 +29,7 @@ from data_prep.pe import (
     reader,
     segment,
     stand_in,
+    suspicion,
     toboggan,
     trees,
     volume,
@@ -55,20 +57,17 @@ def inspect(scan: Scan) -> Inspection:
 def detect(scan: Scan, keep: int) -> Detection:
     """The `keep` best clusters of a scan, best first, with the handcrafted system's features.
 
-    A cluster hits the embolus that its representative voxel lies in.
+    A cluster hits the embolus that its place lies in.
     """
     image, truth = reader.load(scan)
     found = segment.segment(image)
     rows: list[VesselCandidate] = []
     values: list[np.ndarray] = []
     for cluster in clusters.find_clusters(image, found)[:keep]:
-        at = tuple(clusters.representative(image, cluster.voxels))
-        frame = alignment.vessel_frame(image, found.vessels, cluster.voxels)
-        centre = np.multiply(at, image.spacing_mm)
-        frame = VesselFrame(centre, frame.axis, frame.side)
-        embolus = int(truth[at])
+        frame = alignment.vessel_frame(image, found.vessels, cluster.voxels, cluster.place)
+        embolus = int(truth[tuple(cluster.place)])
         (z, y, x), (axis_z, axis_y, axis_x), (side_z, side_y, side_x) = (
-            vector.tolist() for vector in (centre, frame.axis, frame.side))
+            vector.tolist() for vector in (frame.centre_mm, frame.axis, frame.side))
         rows.append(VesselCandidate(
             scan.case, scan.group, f"{scan.case}:c{len(rows) + 1:02d}",
             f"{scan.case}:{embolus}" if embolus else "", int(embolus > 0),
@@ -107,8 +106,8 @@ RECIPE = Recipe(
     phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom,
                     (phantom, anatomy, artefacts, chest, emboli, painter, raster, stand_in, trees,
                      *_READING)),
-    code=(alignment, clusters, feature_table, features, lumen, planes, segment, texture, toboggan,
-          *_READING),
+    code=(alignment, clusters, feature_table, features, lumen, lumen_scene, planes, segment,
+          suspicion, texture, toboggan, *_READING),
     batch=1)
 
 

@@ -66,8 +66,7 @@ def segment(volume: Volume) -> Segmentation:
     seeds = seeds.astype(np.int32) * coarse_bright
     depth = ndimage.distance_transform_edt(coarse_bright, sampling=grid_mm)
     owner = watershed(-depth, seeds, connectivity=3, mask=coarse_bright)
-    # A bright voxel of a dark cell (a thin vessel) belongs to the nearest owner, in the field to
-    # the vessels.
+    # A bright voxel of a dark cell is a thin vessel unless bone is next to it, in the field always.
     bone = coarse_bright & (owner != 1)
     allowed = ((owner == 1) & hull) | (hull & ~ndimage.binary_dilation(bone)) | (field & ~bone)
     vessels = bright & grid.spread(allowed, bright.shape)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Optional
 
+import click
 import numpy as np
 
 from data_prep.pe import nifti
@@ -18,6 +19,7 @@ from data_prep.pe.grid import straighten
 from data_prep.pe.painter import draw_technique, paint
 from data_prep.pe.raster import Triple
 from data_prep.pe.stand_in import Drawn, write_set
+from layerwise.command import Command
 from layerwise.errors import InputError
 
 STAND_IN = "semi-synthetic volumes: HU painted on label volumes of real anatomy"
@@ -101,3 +103,18 @@ truth.csv    kind, shape (synthetic, or real and the clot's name), calibre of th
 
 seed {seed}
 """
+
+
+@click.command("semisynthetic", cls=Command)
+@click.argument("anatomy", type=Path)
+@click.argument("out", type=Path)
+@click.option("--clots", type=Path, help="Folder of masks of real clots, for shapes.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--jobs", default=1, show_default=True, help="Processes.")
+def main(anatomy: Path, out: Path, clots: Optional[Path], seed: int, jobs: int) -> None:
+    """Make the semi-synthetic set OUT from the label volumes of the folder ANATOMY."""
+    write_semisynthetic(anatomy, clots, out, seed, jobs)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerwise import __version__
-from layerwise.errors import InputError, LayerwiseError
+from layerwise.command import Group
+from layerwise.errors import LayerwiseError
 from layerwise.options import (
     DATA,
     FOLDER,
@@ -27,28 +28,7 @@ if TYPE_CHECKING:
     from layerwise.sweep import Outcome
 
 
-class Group(click.Group):
-    """Prints what is wrong as one line and exits with its code, instead of usage or traceback."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            sys.exit(super().main(*args, **{**kwargs, "standalone_mode": False}))
-        except click.Abort:
-            sys.exit(130)
-        except click.ClickException as error:
-            click.echo(f"layerwise: {error.format_message()} (see --help)", err=True)
-            sys.exit(InputError.exit_code)
-        except LayerwiseError as error:
-            click.echo(f"layerwise: {error}", err=True)
-            sys.exit(error.exit_code)
-        except OSError as error:
-            if error.errno is None:
-                raise
-            click.echo(f"layerwise: {error.filename or ''}: {error.strerror}", err=True)
-            sys.exit(InputError.exit_code)
-
-
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"],
+@click.group("layerwise", cls=Group, context_settings={"help_option_names": ["-h", "--help"],
                                           "max_content_width": 100})
 @click.version_option(__version__)
 def main() -> None:

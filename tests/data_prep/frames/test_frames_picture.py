@@ -24,6 +24,6 @@ def test_a_sheet_of_real_frames(tmp_path: Path) -> None:
 
 def test_a_frame_that_is_missing(tmp_path: Path) -> None:
     run = CliRunner().invoke(picture.main, [str(tmp_path / "out.png"), "--frame", "none.png"])
-    assert run.exit_code == 1
-    assert str(run.exception).startswith("picture: none.png: cannot be read")
+    assert run.exit_code == 2
+    assert run.output.startswith("picture: none.png: cannot be read")
     assert not (tmp_path / "out.png").exists()

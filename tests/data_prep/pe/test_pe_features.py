@@ -47,7 +47,8 @@ def scene(axis: tuple[float, float, float] = (1, 0, 0), spacing: Spacing = (0.7,
     voxels = np.argwhere(clot).astype(np.int32)
     at = VesselFrame(frame.centre_mm + shift_mm * frame.side, frame.axis, frame.side)
     return (Volume(np.round(hu).astype(np.int16), spacing),
-            Segmentation(lungs=wall < 0, vessels=(wall >= 0) & ~clot), Cluster(voxels, 1.0), at)
+            Segmentation(lungs=wall < 0, vessels=(wall >= 0) & ~clot),
+            Cluster(voxels, voxels[0], 1.0), at)
 
 
 def measured(parts: Scene) -> dict[str, float]:
@@ -145,7 +146,8 @@ def _moved(parts: Scene, change: Callable[[np.ndarray], np.ndarray], matrix: np.
     centre = matrix @ frame.centre_mm + np.where((matrix < 0).any(axis=1), extent, 0.0)
     return (Volume(np.ascontiguousarray(change(volume.hu)), tuple(spacing.tolist())),
             Segmentation(change(segmentation.lungs), change(segmentation.vessels)),
-            Cluster(np.argwhere(change(_mask(volume, cluster))).astype(np.int32), cluster.score),
+            Cluster(np.argwhere(change(_mask(volume, cluster))).astype(np.int32), cluster.place,
+                    cluster.score),
             VesselFrame(centre, matrix @ frame.axis, matrix @ frame.side))
 
 
@@ -178,7 +180,8 @@ def test_moving_by_whole_voxels_changes_nothing() -> None:
 
     moved = (Volume(shifted(volume.hu), volume.spacing_mm),
              Segmentation(shifted(segmentation.lungs), shifted(segmentation.vessels)),
-             Cluster((cluster.voxels + steps).astype(np.int32), cluster.score),
+             Cluster((cluster.voxels + steps).astype(np.int32), cluster.place + steps,
+                     cluster.score),
              replace(frame, centre_mm=frame.centre_mm + steps * np.array(volume.spacing_mm)))
     here, there = measured(parts), measured(moved)
     del here["lung_share"], there["lung_share"]  # the cut reaches over the volume's border
@@ -224,7 +227,7 @@ def test_degenerate_candidates_have_finite_features(voxel: tuple[int, int, int])
     frame = frame_along((1, 0, 0), np.array(voxel) * 0.7)
     for lungs in (nothing, ~nothing):
         seen = measured((volume, Segmentation(lungs, nothing),
-                         Cluster(np.array([voxel], np.int32), 0.0), frame))
+                         Cluster(np.array([voxel], np.int32), np.array(voxel), 0.0), frame))
         assert seen["contrast_hu"] == 0 and seen["rays_enclosed_share"] == 0
         assert seen["volume_mm3"] == pytest.approx(0.7 ** 3)
 
@@ -233,7 +236,7 @@ def test_a_cluster_that_fills_its_volume_has_no_rim() -> None:
     volume = Volume(np.full((4, 4, 4), 40, np.int16), (1.0, 1.0, 1.0))
     every = np.argwhere(np.ones((4, 4, 4), bool)).astype(np.int32)
     nothing = np.zeros((4, 4, 4), bool)
-    seen = measured((volume, Segmentation(nothing, nothing), Cluster(every, 0.0),
+    seen = measured((volume, Segmentation(nothing, nothing), Cluster(every, every[0], 0.0),
                      frame_along((1, 0, 0), np.full(3, 1.5))))
     assert seen["rim_vessel_share"] == 0 and seen["length_along_vessel_mm"] == 4
 
@@ -241,4 +244,4 @@ def test_a_cluster_that_fills_its_volume_has_no_rim() -> None:
 def test_a_cluster_without_voxels_is_refused() -> None:
     volume, segmentation, _, frame = scene()
     with pytest.raises(ValueError, match="without voxels"):
-        features(volume, segmentation, Cluster(np.empty((0, 3), np.int32), 0.0), frame)
+        features(volume, segmentation, Cluster(np.empty((0, 3), np.int32), np.zeros(3), 0.0), frame)

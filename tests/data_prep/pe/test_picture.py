@@ -14,7 +14,8 @@ from data_prep.pe.alignment import vessel_frame
 
 def test_a_row_per_candidate_and_the_same_bytes_again(tmp_path: Path) -> None:
     scene = paint([tube(unit((1, 1, 0.5)), 3.0)], ball(1.5), (1.0, 0.8, 0.8))
-    frame = vessel_frame(scene.volume, scene.vessels, np.argwhere(scene.clot))
+    voxels = np.argwhere(scene.clot)
+    frame = vessel_frame(scene.volume, scene.vessels, voxels, voxels[0])
     one = picture.draw(scene.volume, {"a": frame}, tmp_path / "one", "stand-in")
     two = picture.draw(scene.volume, {"a": frame, "b": frame}, tmp_path / "two")
     assert [path.name for path in one] == ["one.pdf", "one.png"]

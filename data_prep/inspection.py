@@ -6,17 +6,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data_prep.code import code_digest
 from data_prep.parallel import one_by_one, ordered_map
 from data_prep.recipe import Inspection, Recipe
-from data_prep.seal import code_digest, digest, read_json, write_json
+from data_prep.seal import digest, read_json, write_json
 from layerwise.errors import InputError
 
 
-def _stamp(files: Sequence[Path]) -> list[Any]:
-    """Path, size and time of change of files: while these stay, so do the hashes."""
+def _told(case: Any) -> dict[str, Any]:
+    """What a manifest or a folder's name says of a case, beside where its files are."""
+    return {name: value for name, value in vars(case).items() if not isinstance(value, Path)}
+
+
+def _stamp(case: Any, files: Sequence[Path]) -> str:
+    """Digest of path, size and time of change of files, and of what is told of the case: while
+    these stay, so does what inspection finds.
+    """
     status = [(path, path.stat()) for path in files]
-    return [value for path, stat in status
-            for value in (str(path), stat.st_size, stat.st_mtime_ns)]
+    return digest([_told(case), *((str(path), stat.st_size, stat.st_mtime_ns)
+                                  for path, stat in status)])
 
 
 def inspect_cases(recipe: Recipe, cases: Sequence[Any], cache: Path, jobs: int
@@ -28,7 +36,7 @@ def inspect_cases(recipe: Recipe, cases: Sequence[Any], cache: Path, jobs: int
     """
     known, code = read_json(cache), code_digest(*recipe.code)
     entries: Mapping[str, Any] = known["cases"] if known.get("code_sha256") == code else {}
-    stamps = {case.case: _stamp(recipe.files(case)) for case in cases}
+    stamps = {case.case: _stamp(case, recipe.files(case)) for case in cases}
     found = {name: Inspection(tuple(entries[name]["sha256"]), entries[name]["lesions"])
              for name, stamp in stamps.items()
              if name in entries and entries[name]["stamp"] == stamp}
@@ -56,6 +64,5 @@ def refuse_shared_images(recipe: Recipe, cases: Sequence[Any], found: Mapping[st
 
 
 def inputs_digest(cases: Sequence[Any], found: Mapping[str, Inspection]) -> str:
-    """SHA-256 over all cases: name, group, split and the hashes of their files."""
-    return digest([[case.case, case.group, case.split, *found[case.case].sha256]
-                   for case in cases])
+    """SHA-256 over all cases: what is told of each, its lesions and the hashes of its files."""
+    return digest([[_told(case), vars(found[case.case])] for case in cases])

@@ -14,17 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from data_prep import (
-    cutting,
-    images,
     inspection,
-    lmdb_store,
-    patches,
     proposals,
-    sampling,
     seal,
     sets,
     splits,
 )
+from data_prep.code import code_digest
 from data_prep.recipe import Recipe
 from data_prep.request import Request, percent
 from layerwise.contracts import Candidate, Case, read_candidates, write_rows
@@ -34,7 +30,7 @@ from layerwise.tasks import TASKS
 SUMMARY = "source.json"
 
 # What patches are made with, beside the recipe's own code: a change makes them again.
-SET_CODE = (cutting, images, inspection, lmdb_store, patches, proposals, sampling, sets, splits)
+SET_CODE = (inspection, proposals, sets, splits)
 
 
 def dataset_name(request: Request) -> str:
@@ -71,10 +67,11 @@ def _prepare(recipe: Recipe, request: Request, source: Path, dataset: Path) -> N
         "inputs_sha256": inputs, "seed": request.seed, "test_fraction": request.test_fraction,
         "patches": sizes.patches, "test_patches": sizes.test_patches,
         "candidates_per_case": sizes.candidates_per_case, "batch_size": request.profile.batch_size,
-        "code_sha256": seal.code_digest(*recipe.code, *SET_CODE)}
+        "code_sha256": code_digest(*recipe.code, *SET_CODE)}
     if _is_finished(dataset, made_from, sets.set_names(request.fractions)):
         return
-    (dataset / SUMMARY).unlink(missing_ok=True)
+    if seal.read_json(dataset / SUMMARY).get("made_from") != made_from:
+        (dataset / SUMMARY).unlink(missing_ok=True)     # else only sets are added to it
     every = _detections(recipe, request, dataset / "detections", source, listed, inputs)
     chosen = proposals.best(every, sizes.candidates_per_case)
     try:
@@ -116,7 +113,7 @@ def _phantom(recipe: Recipe, request: Request, folder: Path) -> Path:
     sizes = request.profile.sizes[recipe.task]
     settings = recipe.phantom.settings(sizes.phantom_groups, sizes.phantom_cases)
     made_from = {"settings": asdict(settings), "seed": request.seed,
-                 "code_sha256": seal.code_digest(*recipe.phantom.code)}
+                 "code_sha256": code_digest(*recipe.phantom.code)}
     if not seal.is_sealed(folder, made_from):
         with seal.sealed(folder, made_from) as draft:
             recipe.phantom.write(draft.path, settings, request.seed, request.jobs)
@@ -131,7 +128,7 @@ def _detections(recipe: Recipe, request: Request, folder: Path, source: Path,
     """
     keep = max(*recipe.recall_at, request.profile.sizes[recipe.task].candidates_per_case)
     made_from = {"inputs_sha256": inputs, "keep": keep,
-                 "code_sha256": seal.code_digest(*recipe.code, proposals)}
+                 "code_sha256": code_digest(*recipe.code, proposals)}
     if not seal.is_sealed(folder, made_from):
         found = proposals.detect_all(recipe, listed, keep, request.jobs)
         if not any(each.candidates for each in found):

@@ -48,7 +48,7 @@ class Phantom:
 
     settings: Callable[[int, int], Any]              # groups, cases per group: a dataclass
     write: Callable[[Path, Any, int, int], None]     # folder, settings, seed, jobs
-    code: tuple[ModuleType, ...]                     # what it is rendered by
+    code: tuple[ModuleType, ...]                     # what renders it; what these import counts
 
 
 @dataclass(frozen=True)
@@ -70,5 +70,5 @@ class Recipe:
     views: Views
     origin: Callable[[Path], str]                    # what the images of a folder are, in words
     phantom: Phantom
-    code: tuple[ModuleType, ...]                     # what reads, proposes and cuts
+    code: tuple[ModuleType, ...]                     # what reads, proposes and cuts; the same
     batch: int                                       # cases per message to a worker

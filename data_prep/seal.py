@@ -7,22 +7,20 @@ temporary name beside its place and renamed when complete.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from layerwise.contracts import atomic_text
 from layerwise.errors import InputError
+from layerwise.locks import LOCK, hold, wait_for
 
 SEAL = "seal.json"
 PARTIAL = ".partial-"
@@ -41,11 +39,6 @@ def file_digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError:
         return ""
-
-
-def code_digest(*modules: ModuleType) -> str:
-    """SHA-256 of the source of modules: what was made by other code has to be made again."""
-    return digest([file_digest(Path(str(module.__file__))) for module in modules])
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -154,35 +147,18 @@ def _put_aside(folder: Path) -> Path:
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder, made if missing; a second process waits. Clears a killed one's leftovers.
 
-    The folder itself is locked, so there is no lock file to leave behind; should the work fail
-    before it wrote anything, the folder goes again.
+    Should the work fail before it wrote anything, the folder goes again.
     """
-    handle = _hold(folder)
-    try:
-        for left in folder.glob(f".*{PARTIAL}*"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        yield
-    except BaseException:
-        if not any(folder.iterdir()):
-            folder.rmdir()
-        raise
-    finally:
-        os.close(handle)
-
-
-def _hold(folder: Path) -> int:
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    with hold(folder, wait_for(folder)):
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{folder}: waiting for another process that is using it", file=sys.stderr)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        # The process waited for may have removed the folder; then what is locked is a ghost.
-        if folder.exists() and os.path.samestat(os.fstat(handle), folder.stat()):
-            return handle
-        os.close(handle)
+            for left in folder.glob(f".*{PARTIAL}*"):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            yield
+        except BaseException:
+            if [path.name for path in folder.iterdir()] == [LOCK]:
+                (folder / LOCK).unlink()
+                folder.rmdir()
+            raise
 
 
 @contextmanager

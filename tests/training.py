@@ -15,6 +15,7 @@ from layerwise.contracts import read_table
 from layerwise.depths import DEPTHS
 from layerwise.frozen import store_features, tail_of
 from layerwise.launch import evaluate_run, train_run
+from layerwise.locks import LOCK
 from layerwise.plan import Setting, make_run
 from layerwise.profiles import PROFILES
 from layerwise.runs import Run
@@ -35,10 +36,10 @@ def setting(prepared: Path, runs: Path, weights: Optional[Path] = None, **change
 
 def train_at(depth: str, shared: Setting,
              on_event: Callable[..., None] = lambda run, event: None,
-             verb: Callable[..., Path] = train_run) -> Path:
+             verb: Callable[..., Path] = train_run, children: Children | None = None) -> Path:
     """Train (or evaluate) one depth, on stored activations where there are some."""
     run = make_run(shared, DEPTHS[depth], 100, 7)
-    return verb(shared, run, tail_of(shared, run), Children(), on_event)
+    return verb(shared, run, tail_of(shared, run), children or Children(), on_event)
 
 
 def nothing(*_: object) -> None:
@@ -90,8 +91,8 @@ class Place:
 
 
 def names(folder: Path) -> set[str]:
-    """Of the files of a folder."""
-    return {path.name for path in folder.iterdir()}
+    """Of the files of a folder, but for its lock."""
+    return {path.name for path in folder.iterdir()} - {LOCK}
 
 
 def blobs(path: Path) -> dict[str, list[np.ndarray]]:

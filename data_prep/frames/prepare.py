@@ -2,21 +2,17 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
-from data_prep import feature_table, images, manifest
+from data_prep import images, manifest
 from data_prep import prepare as common
 from data_prep.frames import (
     crops,
-    degrade,
-    effects,
     features,
-    matter,
     phantom,
     reader,
-    stand_in,
 )
-from data_prep.polyp import colon, endoscope, growths, rays, scene, sensor
 from data_prep.recipe import Detection, Inspection, Phantom, Recipe, Views
 from data_prep.request import Request
 from layerwise.contracts import Candidate
@@ -54,10 +50,8 @@ RECIPE = Recipe(
     features=features.FEATURES, recall_at=(1,),
     views=Views(crops.TRAINING_VIEWS, crops.VIEWS, crops.load, crops.cut),
     origin=_origin,
-    phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom,
-                    (phantom, degrade, effects, matter, stand_in, colon, endoscope, growths, rays,
-                     scene, sensor)),
-    code=(crops, degrade, feature_table, features, images, manifest, reader), batch=8)
+    phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom, (phantom,)),
+    code=(sys.modules[__name__],), batch=8)
 
 
 def prepare(request: Request) -> Path:

@@ -2,36 +2,21 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
 
-from data_prep import feature_table, manifest, texture
+from data_prep import manifest
 from data_prep import prepare as common
 from data_prep.pe import (
     alignment,
-    anatomy,
-    artefacts,
-    chest,
     clusters,
-    dicom,
-    emboli,
     features,
-    grid,
-    hounsfield,
-    lumen,
-    lumen_scene,
-    nifti,
-    painter,
     phantom,
     planes,
-    raster,
     reader,
     segment,
-    stand_in,
-    suspicion,
-    toboggan,
-    trees,
     volume,
 )
 from data_prep.pe.alignment import VesselFrame
@@ -95,20 +80,14 @@ def _origin(folder: Path) -> str:
     return manifest.origin_of(folder) or f"{folder.resolve().name} volumes"
 
 
-_READING = (dicom, grid, hounsfield, manifest, nifti, reader, volume)
-
 RECIPE = Recipe(
     task="pe", kind=VesselCandidate, expects="contrast-enhanced CT angiograms of the chest",
     read=reader.read_scans, files=_files, inspect=inspect, detect=detect,
     features=features.FEATURES, recall_at=(5, 10, 20, 40, 60),
     views=Views(planes.VIEW_NAMES, planes.TEST_ORDER, volume.read_volume, cut),
     origin=_origin,
-    phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom,
-                    (phantom, anatomy, artefacts, chest, emboli, painter, raster, stand_in, trees,
-                     *_READING)),
-    code=(alignment, clusters, feature_table, features, lumen, lumen_scene, planes, segment,
-          suspicion, texture, toboggan, *_READING),
-    batch=1)
+    phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom, (phantom,)),
+    code=(sys.modules[__name__],), batch=1)
 
 
 def prepare(request: Request) -> Path:

@@ -1,6 +1,7 @@
 """The polyp task's part in the preparation of data: frames with masks, boxes, 120 views a box."""
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,8 @@ from data_prep import images, patches
 from data_prep import prepare as common
 from data_prep.polyp import (
     candidates,
-    colon,
-    detector,
-    endoscope,
-    growths,
     phantom,
-    rays,
     reader,
-    scene,
-    sensor,
 )
 from data_prep.recipe import Phantom, Recipe, Views
 from data_prep.request import Request
@@ -49,9 +43,8 @@ RECIPE = Recipe(
                 tuple(view.name for view in patches.test_augmentations(len(_AUGMENTATIONS))),
                 images.load_bgr8, cut),
     origin=_origin,
-    phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom,
-                    (phantom, colon, endoscope, growths, rays, scene, sensor)),
-    code=(candidates, detector, images, reader), batch=4)
+    phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom, (phantom,)),
+    code=(sys.modules[__name__],), batch=4)
 
 
 def prepare(request: Request) -> Path:

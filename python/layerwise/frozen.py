@@ -1,12 +1,8 @@
 """Frozen prefixes shared by the runs of a command: what to store, storing it, and finding it."""
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,10 +17,9 @@ from layerwise.depths import depth_named
 from layerwise.errors import refused
 from layerwise.generate import text_of
 from layerwise.launch import check_free
+from layerwise.locks import hold, wait_for
 from layerwise.plan import Setting
 from layerwise.runs import Run, Tail, is_trained, read_json
-
-WAIT_S = 0.2          # between two looks whether another command is done
 
 
 @dataclass(frozen=True)
@@ -136,34 +131,20 @@ def _locked(folder: Path, children: Children) -> Iterator[tuple[Path, int]]:
 
     Waits for another command that is at it. Clears a killed one's rest.
     """
-    folder.mkdir(exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    waiting = wait_for(folder, "another command that stores activations there")
+
+    def busy() -> None:
+        waiting()
+        if children.stopping:
+            raise Interrupted("stopped before it began")
     try:
-        _wait_for(handle, folder, children)
-        for pattern in (f".*{features.PARTIAL}*", f"*/*/.*{features.PARTIAL}*"):
-            for left in folder.glob(pattern):
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
-        yield folder, handle
+        with hold(folder, busy) as handle:
+            for pattern in (f".*{features.PARTIAL}*", f"*/*/.*{features.PARTIAL}*"):
+                for left in folder.glob(pattern):
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+            yield folder, handle
     except OSError as error:
         raise refused(error, folder) from error
-    finally:
-        os.close(handle)
-
-
-def _wait_for(handle: int, folder: Path, children: Children) -> None:
-    """Lock; by asking again and again, because waiting for a lock cannot be stopped by Ctrl-C."""
-    told = False
-    while True:
-        try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not told:
-                print(f"{folder}: waiting for another command that stores activations there",
-                      file=sys.stderr)
-            told = True
-            if children.stopping:
-                raise Interrupted("stopped before it began") from None
-            time.sleep(WAIT_S)
 
 
 def _forget_other_data(setting: Setting, folder: Path) -> None:

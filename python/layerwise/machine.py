@@ -5,11 +5,19 @@ import os
 from pathlib import Path
 
 GIB = 1 << 30
+GROUP = Path("/sys/fs/cgroup")
 
 
 def cores() -> int:
-    """Processor cores this process may run on (affinity, as batch systems set it)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores this process may use: its affinity, as batch systems set it, or fewer where
+    a container has a quota."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") \
+        else os.cpu_count() or 1
+    try:
+        quota, period = (GROUP / "cpu.max").read_text(encoding="utf-8").split()
+        return max(1, min(count, int(quota) // int(period)))
+    except (OSError, ValueError):      # no control group, or "max"
+        return count
 
 
 def memory_bytes() -> tuple[int, int]:
@@ -28,10 +36,17 @@ def memory_bytes() -> tuple[int, int]:
 
 
 def _container() -> tuple[int, int]:
-    """Memory limit and use of the control group (version 2); no limit is a very large one."""
-    group = Path("/sys/fs/cgroup")
+    """Memory limit and use of the control group (version 2); no limit is a very large one.
+
+    Files in the page cache that nobody has read lately are given back on demand: they do not count.
+    """
     try:
-        return (int((group / "memory.max").read_text(encoding="utf-8")),
-                int((group / "memory.current").read_text(encoding="utf-8")))
+        limit, used = (int((GROUP / name).read_text(encoding="utf-8"))
+                       for name in ("memory.max", "memory.current"))
+        for line in (GROUP / "memory.stat").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(" ")
+            if name == "inactive_file":
+                used -= int(value)
+        return limit, used
     except (OSError, ValueError):
         return (1 << 62, 0)

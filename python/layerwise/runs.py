@@ -1,10 +1,8 @@
 """The run folder: where a run lives, what it was made with, and what state it is in."""
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -14,6 +12,7 @@ from typing import Any
 from layerwise import snapshot
 from layerwise.contracts import atomic_text
 from layerwise.errors import InputError, refused
+from layerwise.locks import hold
 
 CONFIG, LOG, BEST, RESULT = "config.json", "log.csv", "best.caffemodel", "result.json"
 SCORES, PATCHES, STATE, CAFFE_LOG = "scores.csv", "patches.h5", "state.json", "caffe.log"
@@ -151,28 +150,23 @@ def locked(folder: Path) -> Iterator[int]:
     when another process holds it, when it cannot be made, and for what the system refuses meanwhile
     (disk full).
     """
+    def busy() -> None:
+        raise InputError(f"{folder}: another process is working here; "
+                         "wait for it, or choose another --runs folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); "
                          "choose a --runs folder you may write to") from None
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise InputError(f"{folder}: another process is working here; "
-                         "wait for it, or choose another --runs folder") from None
-    try:
-        clear_leftovers(folder)
-        yield handle
+        with hold(folder, busy) as handle:
+            clear_leftovers(folder)
+            try:
+                yield handle
+            finally:
+                clear_leftovers(folder)
     except OSError as error:
         raise refused(error, folder) from error
-    finally:
-        try:
-            clear_leftovers(folder)
-        finally:
-            os.close(handle)
 
 
 def clear_leftovers(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """All runs of a sweep on this machine, side by side."""
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from layerwise import alexnet, machine
 from layerwise.child import Children, Interrupted
+from layerwise.contracts import write_bytes
 from layerwise.errors import LayerwiseError
 from layerwise.frozen import tail_of
 from layerwise.handcrafted import HANDCRAFTED, evaluate_handcrafted
@@ -32,6 +34,16 @@ def score_run(setting: Setting, run: Run, children: Children, on_event: OnEvent)
     if run.init == HANDCRAFTED:
         return evaluate_handcrafted(setting, run)
     return evaluate_run(setting, run, tail_of(setting, run), children, on_event)
+
+
+def _told(error: Exception, folder: Path) -> str:
+    """Why a run failed, in one line; of what nobody foresaw the traceback is kept in its folder."""
+    if isinstance(error, (LayerwiseError, OSError)):
+        return str(error)
+    path = folder / "error.log"
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    write_bytes(path, "".join(lines).encode())
+    return f"{type(error).__name__}: {error} (see {path})"
 
 
 def memory_needed_bytes(batch_size: int) -> int:
@@ -67,8 +79,8 @@ def sweep(setting: Setting, runs: Sequence[Run], jobs: int, children: Children,
                 errors[place] = ""
             except Interrupted:
                 children.stop()
-            except (LayerwiseError, OSError) as error:
-                errors[place] = str(error)
+            except Exception as error:
+                errors[place] = _told(error, runs[place].folder(setting.runs))
                 on_event(runs[place], {"ended": "failed"})
     if children.stopping:
         raise Interrupted("stopped on request; the same command resumes it")

@@ -103,6 +103,10 @@ def _whole_lines(path: Path) -> list[dict[str, str]]:
     return read_table(path, LOG_COLUMNS)[1]
 
 
+class Stopped(Exception):
+    """Asked to stop while waiting for another command."""
+
+
 class StopRequest:
     """SIGINT or SIGTERM: finish the iteration, then stop."""
 
@@ -113,6 +117,11 @@ class StopRequest:
 
     def _receive(self, *_: Any) -> None:
         self.received = True
+
+    def raise_if_received(self) -> None:
+        """Raise Stopped."""
+        if self.received:
+            raise Stopped
 
 
 def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
@@ -149,7 +158,7 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
             labels, probabilities = features.predict(judge, tail.validation, tail.blob)
         else:
             _, labels, probabilities = predict(judge, validation, run.mean_bgr)
-        check_data(run)
+        check_data(run, stop.raise_if_received)
         told_apart = np.isfinite(probabilities).all() and np.ptp(probabilities, axis=0).any()
         return auc(labels, probabilities) if told_apart else math.nan
 
@@ -190,6 +199,8 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
             progress.stale = 0 if better else progress.stale + 1
             _save(folder, solver, progress, log)
         return _finish(folder, run, source, tail, progress, "iterations")
+    except Stopped:                # goes on from the last state saved
+        return "interrupted"
     finally:
         log.close()
 

@@ -32,6 +32,19 @@ def test_inspection_is_remembered_until_a_file_changes(colon: Path, tmp_path: Pa
     assert inspection.inputs_digest(frames, first) != inspection.inputs_digest(frames, second)
 
 
+def test_what_a_manifest_says_anew_is_noticed(colon: Path, tmp_path: Path) -> None:
+    """Images and their times are the same, but a label, a group or a split is another."""
+    frames, cache = reader.read_frames(colon), tmp_path / "inputs.json"
+    first = inspection.inspect_cases(RECIPE, frames, cache, 1)
+    moved = [replace(frames[0], split="train"), *frames[1:]]
+    assert inspection.inputs_digest(moved, first) != inspection.inputs_digest(frames, first)
+    recipe = replace(RECIPE, inspect=lambda frame: Inspection(("other",), 7))
+    second = inspection.inspect_cases(recipe, moved, cache, 1)
+    assert second[frames[0].case] == Inspection(("other",), 7)
+    assert {case: found for case, found in second.items() if case != frames[0].case} == {
+        case: found for case, found in first.items() if case != frames[0].case}
+
+
 def test_the_same_image_in_two_groups_is_refused(colon: Path, tmp_path: Path) -> None:
     frames = reader.read_frames(colon)
     frames[4].image_path.write_bytes(frames[3].image_path.read_bytes())

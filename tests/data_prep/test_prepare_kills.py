@@ -19,6 +19,7 @@ from data_prep import lmdb_store, patches, seal
 from data_prep.polyp import prepare
 from data_prep.request import Request
 from layerwise.errors import InputError
+from layerwise.locks import LOCK
 
 Make = Callable[..., Request]
 LATER = ("inputs.json",)        # holds times of change
@@ -72,7 +73,7 @@ def test_workers_die_with_their_parent(colon: Path, request_for: Make, tmp_path:
     command.kill_head()
     command.outlive(limit_s=60)
     dataset = prepare.prepare(request)
-    assert not list(dataset.glob(".*"))
+    assert {path.name for path in dataset.glob(".*")} == {LOCK}
     other = prepare.prepare(request_for(colon, data=tmp_path / "other", fractions=(1.0,)))
     assert hashes(dataset) == hashes(other)
 
@@ -95,7 +96,7 @@ def test_killed_while_a_data_set_is_made_anew(colon: Path, request_for: Make, tm
     assert command.end() == (-signal.SIGKILL, "")
     dataset = prepare.prepare(request)
     assert hashes(dataset) == wanted
-    assert not list(dataset.glob(".*"))
+    assert {path.name for path in dataset.glob(".*")} == {LOCK}
 
 
 @pytest.mark.parametrize("kind", ["file limit", "small disk"])
@@ -121,7 +122,7 @@ def test_a_disk_that_fills_up_while_patches_are_written(
         assert "\n" not in str(caught.value)
         dataset = disk.folder / "polyp" / "colon-mini"
         assert {path.name for path in dataset.iterdir()} == {
-            "cases.csv", "candidates.csv", "detections", "inputs.json", "test"}
+            LOCK, "cases.csv", "candidates.csv", "detections", "inputs.json", "test"}
         look(wanted, dataset)
         disk.free()
         monkeypatch.setattr(patches, "extract", extract)

@@ -39,7 +39,7 @@ def test_a_run_leaves_what_the_contract_says(uninterrupted):
     names = {path.name for path in uninterrupted.iterdir()}
     assert names == {"config.json", "train_val.prototxt", "deploy.prototxt", "solver.prototxt",
                      "log.csv", "best.caffemodel", "result.json", "caffe.log", "patches.h5",
-                     "scores.csv"}
+                     "scores.csv", ".lock"}
     log = read_table(uninterrupted / "log.csv")[1]
     assert [line["iteration"] for line in log] == list("0123456")
     assert [bool(line["validation_auc"]) for line in log] == [
@@ -277,3 +277,18 @@ def test_a_failed_run_does_not_stop_the_others(prepared, tmp_path):
     outcomes = sweep(shared, runs, 1, Children(), lambda run, event: None)
     assert ["diverged" in outcome.error for outcome in outcomes] == [True, False]
     assert (runs[1].folder(tmp_path / "runs") / "scores.csv").exists()
+
+
+def test_an_unforeseen_failure_does_not_stop_the_others(prepared, tmp_path, monkeypatch):
+    def score_run(setting, run, children, on_event):
+        if run.init == "scratch-xavier":
+            raise ValueError("nobody thought of this")
+    monkeypatch.setattr("layerwise.sweep.score_run", score_run)
+    shared = setting(prepared, tmp_path / "runs")
+    runs = [make_run(shared, DEPTHS[name], 100, 7)
+            for name in ("scratch-xavier", "scratch-gaussian")]
+    failed, well = sweep(shared, runs, 2, Children(), lambda run, event: None)
+    log = runs[0].folder(tmp_path / "runs") / "error.log"
+    assert failed.error == f"ValueError: nobody thought of this (see {log})"
+    assert "in score_run" in log.read_text()
+    assert well.error == ""

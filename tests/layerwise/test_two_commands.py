@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 import threading
 import time
@@ -13,7 +12,7 @@ import pytest
 from killing import Command, at_event, forked_workers
 from training import TAIL, WHOLE, content, nothing, setting, train_at
 
-from layerwise import child, frozen
+from layerwise import child, locks
 from layerwise.child import Children, Interrupted
 from layerwise.errors import InputError
 from layerwise.launch import evaluate_run
@@ -90,18 +89,17 @@ def test_a_worker_started_anew_dies_with_its_parent(narrow, references, tmp_path
 
 def test_a_second_command_waits_for_activations_and_can_be_stopped(
         narrow, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(frozen, "WAIT_S", 0.01)
+    monkeypatch.setattr(locks, "WAIT_S", 0.01)
     place, children = narrow.without_activations(tmp_path), Children()
-    (place.data / "features").mkdir()
-    handle = os.open(place.data / "features", os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    holding = locks.hold(place.data / "features", lambda: None)
+    holding.__enter__()
     timer = threading.Timer(0.1, children.stop)
     timer.start()
     with pytest.raises(Interrupted):
         place.store(children=children)
     timer.join()
     assert capsys.readouterr().err.count("waiting for another command") == 1
-    timer = threading.Timer(0.1, os.close, (handle,))
+    timer = threading.Timer(0.1, holding.__exit__, (None, None, None))
     timer.start()
     place.store()
     timer.join()
@@ -140,23 +138,37 @@ def test_data_prepared_anew_under_a_run_are_not_mixed_in(copied, tmp_path, monke
 
 
 def test_a_run_waits_while_its_data_folder_is_being_prepared(copied, tmp_path, monkeypatch):
-    """Another command adds a fraction: source.json is gone meanwhile, and the same afterwards."""
+    """Another command replaces the sets by the same ones; source.json is gone meanwhile."""
     facts = (copied.data / "source.json").read_text()
-    handle = os.open(copied.data, os.O_RDONLY)
+    holding = locks.hold(copied.data, lambda: None)
+    handle = holding.__enter__()
 
-    def hold(arguments: list[str]) -> None:
+    def unlink(arguments: list[str]) -> None:
         (copied.data / "source.json").unlink()
-    fcntl.flock(handle, fcntl.LOCK_EX)
 
     def release() -> None:
         (copied.data / "source.json").write_text(facts)
-        fcntl.flock(handle, fcntl.LOCK_UN)
-    monkeypatch.setattr(child, "subprocess", forked_workers(hold))
+        fcntl.flock(handle, fcntl.LOCK_UN)        # closing is not enough: the worker was forked
+    monkeypatch.setattr(child, "subprocess", forked_workers(unlink))
     timer = threading.Timer(1.0, release)
     timer.start()
     folder = train_at(WHOLE, setting(copied.data, tmp_path / "runs", iterations=1))
     timer.join()
-    os.close(handle)
+    holding.__exit__(None, None, None)
+    assert (folder / "result.json").exists()
+
+
+def test_a_run_that_waits_for_its_data_can_be_stopped(copied, tmp_path):
+    """It ends as interrupted, and the same command goes on when the folder is free."""
+    children = Children()
+    with locks.hold(copied.data, lambda: None):
+        timer = threading.Timer(2.0, children.stop)
+        timer.start()
+        with pytest.raises(Interrupted):
+            train_at(WHOLE, setting(copied.data, tmp_path / "runs", iterations=1),
+                     children=children)
+        timer.join()
+    folder = train_at(WHOLE, setting(copied.data, tmp_path / "runs", iterations=1))
     assert (folder / "result.json").exists()
 
 

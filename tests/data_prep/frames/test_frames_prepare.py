@@ -162,15 +162,6 @@ def test_there_is_nothing_to_miss(colon: Path) -> None:
     assert (found, shares) == (30, {"1": {"recall": 1.0, "false_positives": 0.5}})
 
 
-def test_the_list_of_the_phantoms_code_is_complete() -> None:
-    import re
-    listed = {module.__name__ for module in (*RECIPE.phantom.code, *RECIPE.code)}
-    for module in RECIPE.phantom.code:
-        source = Path(str(module.__file__)).read_text()
-        found = re.findall(r"^from (data_prep\.(?:polyp|frames)\.\w+) import", source, re.M)
-        assert set(found) <= listed
-
-
 def frames_of(groups: int, per_group: int, informative: int) -> list[Candidate]:
     return [Candidate(f"{g}_{i}", f"g{g}", f"{g}_{i}", f"{g}_{i}" if i < informative else "",
                       int(i < informative)) for g in range(groups) for i in range(per_group)]

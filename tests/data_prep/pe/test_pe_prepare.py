@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -126,14 +125,3 @@ def test_every_candidate_has_features(dataset: Path) -> None:
 def test_what_stands_in_is_told(scans: Path, tmp_path: Path) -> None:
     assert "phantom" in RECIPE.origin(scans)
     assert RECIPE.origin(tmp_path) == f"{tmp_path.name} volumes"
-
-
-def test_the_list_of_code_is_complete() -> None:
-    listed = {module.__name__ for module in (*RECIPE.phantom.code, *RECIPE.code)}
-    for module in (*RECIPE.phantom.code, *RECIPE.code):
-        source = Path(str(module.__file__)).read_text()
-        found = re.findall(r"^from (data_prep\.pe\.\w+) import", source, re.M)
-        found += [f"data_prep.pe.{name}" for line in
-                  re.findall(r"^from data_prep\.pe import (.*)$", source, re.M)
-                  for name in line.split(", ")]
-        assert set(found) <= listed

@@ -7,7 +7,8 @@ TORCH ?=
 IMAGE ?= layerwise
 
 .DEFAULT_GOAL := help
-.PHONY: help env polyp-sweep pe-sweep frames-sweep prototxt figures bench test lint image clean distclean
+SWEEPS = polyp-sweep pe-sweep frames-sweep cimt-sweep
+.PHONY: help env $(SWEEPS) prototxt figures bench test lint image clean distclean
 
 help:          ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -18,7 +19,8 @@ env:           ## build the private Debian 11 root with Caffe (about 70 s, 1.2 G
 polyp-sweep:   ## polyp detection: train and score all depths; DATA=FOLDER for your images, PROFILE=quick|reference|paper
 pe-sweep:      ## the same for emboli in CT angiograms; DATA=FOLDER for your volumes
 frames-sweep:  ## the same for the quality of colonoscopy frames
-polyp-sweep pe-sweep frames-sweep:
+cimt-sweep:    ## the same for the intima-media boundaries of the carotid
+$(SWEEPS):
 	$(RUN) layerwise sweep $(@:-sweep=) --profile $(PROFILE) $(if $(DATA),--images "$(DATA)") $(OPTIONS)
 
 prototxt:      ## write prototxt/ and solvers/ anew from the rows of python/layerwise

@@ -21,11 +21,12 @@ from data_prep import (
     splits,
 )
 from data_prep.code import code_digest
+from data_prep.manifest import MANIFEST
 from data_prep.recipe import Recipe
 from data_prep.request import Request, percent
 from layerwise.contracts import Candidate, Case, read_candidates, write_rows
 from layerwise.errors import InputError
-from layerwise.tasks import TASKS
+from layerwise.tasks import task_named
 
 SUMMARY = "source.json"
 
@@ -35,12 +36,22 @@ SET_CODE = (inspection, proposals, sets, splits)
 
 def dataset_name(request: Request) -> str:
     """Name of the data set's folder: where it comes from, and what of the request shapes it."""
-    parts = [request.source.resolve().name if request.source else "phantom", request.profile.name]
+    parts = [_source_name(request.source) if request.source else "phantom", request.profile.name]
     if request.seed != Request.seed:
         parts.append(f"seed{request.seed}")
     if request.test_fraction != Request.test_fraction:
         parts.append(f"test{percent(request.test_fraction)}")
+    if request.upright:
+        parts.append("upright")
+    if request.patch_side != Request.patch_side:
+        parts.append(f"patch{request.patch_side}")
     return "-".join(parts)
+
+
+def _source_name(source: Path) -> str:
+    """A folder's name; of a table that names the images its stem, or its folder's if it is none."""
+    path = source.resolve()
+    return path.name if path.is_dir() else path.parent.name if path.name == MANIFEST else path.stem
 
 
 def prepare(recipe: Recipe, request: Request) -> Path:
@@ -67,8 +78,10 @@ def _prepare(recipe: Recipe, request: Request, source: Path, dataset: Path) -> N
         "inputs_sha256": inputs, "seed": request.seed, "test_fraction": request.test_fraction,
         "patches": sizes.patches, "test_patches": sizes.test_patches,
         "candidates_per_case": sizes.candidates_per_case, "batch_size": request.profile.batch_size,
+        "patch_side": request.patch_side,
         "code_sha256": code_digest(*recipe.code, *SET_CODE)}
     if _is_finished(dataset, made_from, sets.set_names(request.fractions)):
+        _print_warnings(seal.read_json(dataset / SUMMARY).get("warnings", ()))
         return
     if seal.read_json(dataset / SUMMARY).get("made_from") != made_from:
         (dataset / SUMMARY).unlink(missing_ok=True)     # else only sets are added to it
@@ -78,25 +91,25 @@ def _prepare(recipe: Recipe, request: Request, source: Path, dataset: Path) -> N
         side_of, planned = _plan(recipe, request, listed, chosen)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
+    tested = [each for each in listed if side_of[each.group] == "test"]
     cases = [Case(each.case, each.group, side_of[each.group], found[each.case].lesions)
              for each in listed]
     write_rows(dataset / "cases.csv", cases, Case)
     write_rows(dataset / "candidates.csv", chosen, recipe.kind)
     sets.write_sets(recipe, dataset, planned, made_from,
-                    {each.case: recipe.files(each)[0] for each in listed}, request)
+                    {each.case: recipe.files(each)[0] for each in listed}, listed, tested,
+                    request)
     _summarise(recipe, request, source, dataset, made_from, cases, chosen,
-               proposals.recall(cases, every, recipe.recall_at))
+               proposals.recall(cases, every, recipe.recall_at),
+               recipe.warn(listed, request.jobs) if recipe.warn else [])
 
 
 def _plan(recipe: Recipe, request: Request, listed: Sequence[Any], chosen: Sequence[Candidate]
           ) -> tuple[dict[str, str], list[sets.PatchSet]]:
     """The side of the split that each group is on, and the sets of patches to write."""
-    kind_of = splits.kinds(((row.group, row.label) for row in chosen),
-                           {each.group for each in listed})
-    side_of = splits.assign(kind_of, {each.group: each.split for each in listed},
-                            request.test_fraction, request.seed)
-    order = splits.training_order({group: kind for group, kind in kind_of.items()
-                                   if side_of[group] == "train"}, request.seed)
+    side_of, order = recipe.divide(
+        [(row.group, row.label) for row in chosen], {each.group: each.split for each in listed},
+        request.test_fraction, request.seed)
     return side_of, sets.plan(recipe, request, chosen, side_of, order)
 
 
@@ -110,6 +123,8 @@ def _is_finished(dataset: Path, made_from: Mapping[str, Any], names: Sequence[st
 
 def _phantom(recipe: Recipe, request: Request, folder: Path) -> Path:
     """Render the phantom unless it is there already."""
+    if recipe.phantom is None:
+        raise InputError(f"task {recipe.task} has no phantom; name your images by --images")
     sizes = request.profile.sizes[recipe.task]
     settings = recipe.phantom.settings(sizes.phantom_groups, sizes.phantom_cases)
     made_from = {"settings": asdict(settings), "seed": request.seed,
@@ -126,13 +141,13 @@ def _detections(recipe: Recipe, request: Request, folder: Path, source: Path,
 
     More are kept than the profile trains on, for the recall of longer lists.
     """
-    keep = max(*recipe.recall_at, request.profile.sizes[recipe.task].candidates_per_case)
+    keep = max((*recipe.recall_at, request.profile.sizes[recipe.task].candidates_per_case))
     made_from = {"inputs_sha256": inputs, "keep": keep,
                  "code_sha256": code_digest(*recipe.code, proposals)}
     if not seal.is_sealed(folder, made_from):
         found = proposals.detect_all(recipe, listed, keep, request.jobs)
         if not any(each.candidates for each in found):
-            case = TASKS[recipe.task].case
+            case = task_named(recipe.task).case
             raise InputError(f"{source}: no candidates in any of {len(listed)} {case}s; are these "
                              f"{recipe.expects}?")
         with seal.sealed(folder, made_from) as draft:
@@ -142,9 +157,10 @@ def _detections(recipe: Recipe, request: Request, folder: Path, source: Path,
 
 def _summarise(recipe: Recipe, request: Request, source: Path, dataset: Path,
                made_from: Mapping[str, Any], cases: Sequence[Case], chosen: Sequence[Candidate],
-               recall: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+               recall: Mapping[str, Mapping[str, Mapping[str, float]]], warnings: Sequence[str]
+               ) -> None:
     """Write source.json and print what a reader of the results has to know."""
-    task = TASKS[recipe.task]
+    task = task_named(recipe.task)
     facts = {folder.name: seal.read_json(folder / seal.SEAL)["facts"]
              for folder in sets.written_sets(dataset)}
     counts = {split: {
@@ -156,20 +172,26 @@ def _summarise(recipe: Recipe, request: Request, source: Path, dataset: Path,
         for split in ("train", "test")
         for names in [{case.case for case in cases if case.split == split}]}
     # Nobody has the paper's private data: whatever the images are, they stand in for them.
-    stand_in = recipe.origin(source) if request.source else "phantom"
+    stand_in = (recipe.origin(source) or None) if request.source else "phantom"
     seal.write_json(dataset / SUMMARY, {
         "task": recipe.task, "dataset": dataset.name, "stand_in": stand_in,
         "seed": request.seed,
         "settings": {"profile": request.profile.name, "test_fraction": request.test_fraction,
                      "fractions": list(request.fractions)},
         "counts": counts, "recall_by_candidates_per_case": recall, "sets": facts,
-        "made_from": made_from,
+        "made_from": made_from, **({"warnings": warnings} if recipe.warn else {}),
         "sha256": {name: seal.file_digest(dataset / name)
                    for name in ("cases.csv", "candidates.csv")}})
-    print(f"{dataset.name}: {stand_in} (stand-in)")
+    print(dataset.name + (f": {stand_in} (stand-in)" if stand_in else ""))
     for split, row in counts.items():
         print(f"  {split}: " + ", ".join(f"{value} {key.replace('_', ' ')}"
                                          for key, value in row.items()))
     if task.evaluation == "froc":   # elsewhere nothing is searched for, and nothing missed
         for line in proposals.shown(recall, task.case):
             print(line)
+    _print_warnings(warnings)
+
+
+def _print_warnings(warnings: Sequence[str]) -> None:
+    for line in warnings:
+        print(f"  warning: {line}")

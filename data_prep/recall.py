@@ -15,7 +15,7 @@ from data_prep import proposals
 from data_prep.recipe import Recipe
 from layerwise.command import Command
 from layerwise.contracts import Case
-from layerwise.tasks import ready_task
+from layerwise.tasks import task_named
 
 
 def recall_table(recipe: Recipe, listed: Sequence[Any], jobs: int = 1
@@ -25,7 +25,7 @@ def recall_table(recipe: Recipe, listed: Sequence[Any], jobs: int = 1
     Without lesions there are no shares.
     """
     cases = [Case(each.case, each.group, "test", recipe.inspect(each).lesions) for each in listed]
-    found = proposals.detect_all(recipe, listed, max(recipe.recall_at), jobs)
+    found = proposals.detect_all(recipe, listed, max(recipe.recall_at, default=1), jobs)
     rows = [row for each in found for row in each.candidates]
     return (sum(case.lesions for case in cases),
             proposals.recall(cases, rows, recipe.recall_at).get("test", {}))
@@ -38,7 +38,7 @@ def recall_table(recipe: Recipe, listed: Sequence[Any], jobs: int = 1
 @click.option("--jobs", default=1, show_default=True, help="Processes.")
 def main(task: str, folder: Path, groups: Optional[str], jobs: int) -> None:
     """Print the recall of TASK's candidates on a FOLDER of images and masks."""
-    recipe: Recipe = import_module(ready_task(task).preparer).RECIPE
+    recipe: Recipe = import_module(task_named(task).preparer).RECIPE
     listed = recipe.read(folder)
     if groups is not None:
         wanted = set(groups.split(","))

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
+from data_prep import splits
 from layerwise.contracts import Candidate
 
 
@@ -68,7 +69,12 @@ class Recipe:
     features: tuple[str, ...]                        # names of the columns of Detection.features
     recall_at: tuple[int, ...]                       # candidates per case at which it is reported
     views: Views
-    origin: Callable[[Path], str]                    # what the images of a folder are, in words
-    phantom: Phantom
+    origin: Callable[[Path], str]                    # what images stand in, in words; "" = none do
+    phantom: Phantom | None                          # None: there must be a source
     code: tuple[ModuleType, ...]                     # what reads, proposes and cuts; the same
     batch: int                                       # cases per message to a worker
+    divide: Callable[..., tuple[dict[str, str], list[str]]] = splits.divide
+    warn: Callable[[Sequence[Any], int], list[str]] | None = None   # all cases, jobs: what is odd
+    # Where all of a test case is classified, not its candidates: writes cases to the folder of a
+    # set and returns facts of them, `groups` and `content_sha256` among them.
+    write_test: Optional[Callable[[Path, Sequence[Any]], dict[str, Any]]] = None

@@ -7,6 +7,8 @@ from pathlib import Path
 from layerwise.errors import InputError
 from layerwise.profiles import Profile
 
+PATCH_SIDES = (8, 227)      # a patch is enlarged to 227 pixels, never reduced
+
 
 @dataclass(frozen=True)
 class Request:
@@ -14,7 +16,10 @@ class Request:
 
     `source` is the user's folder, None for the task's phantom; `data` the root of prepared data;
     `test_fraction` the part of the groups kept for testing where the source does not say (the
-    paper's one half); `fractions` the training sets to make, 1.0 being all training groups.
+    paper's one half); `fractions` the training sets to make, 1.0 being all training groups;
+    `patch_side` the pixels across a patch where a candidate is a pixel. Of your own images,
+    `negative` names the class that is label 0 ("" = the most frequent one), and `upright` says that
+    patches are neither turned nor mirrored.
     """
 
     source: Path | None
@@ -24,12 +29,18 @@ class Request:
     test_fraction: float = 0.5
     fractions: tuple[float, ...] = (1.0, 0.5, 0.25)
     jobs: int = 1
+    patch_side: int = 32
+    negative: str = ""
+    upright: bool = False
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise InputError(f"seed {self.seed}; expected 0 or more")
         if self.jobs < 1:
             raise InputError(f"{self.jobs} jobs; expected 1 or more")
+        low, high = PATCH_SIDES
+        if not low <= self.patch_side <= high:
+            raise InputError(f"patch side {self.patch_side}; expected {low} to {high} pixels")
         if not 0 < self.test_fraction < 1:
             raise InputError(f"test fraction {self.test_fraction}; expected more than 0, less "
                              "than 1")

@@ -18,10 +18,12 @@ class PatchRow:
     view: str
 
 
-def _pools(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
-    """(positive, negative) candidates."""
-    return ([row for row in candidates if row.label != 0],
-            [row for row in candidates if row.label == 0])
+def _pools(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
+    """The candidates of each label that there is, the highest label first."""
+    pools: dict[int, list[Candidate]] = {}
+    for row in candidates:
+        pools.setdefault(row.label, []).append(row)
+    return [pools[label] for label in sorted(pools, reverse=True)]
 
 
 def balanced_size(candidates: Sequence[Candidate], views: int, size: int, multiple: int) -> int:
@@ -30,30 +32,34 @@ def balanced_size(candidates: Sequence[Candidate], views: int, size: int, multip
     `views` is the number of different patches of a candidate. Raises InputError when not even one
     multiple remains.
     """
-    positive, negative = _pools(candidates)
-    half = min(size // 2, views * min(len(positive), len(negative)))
-    total = 2 * half // multiple * multiple
+    pools = _pools(candidates)
+    rarest = views * min(map(len, pools)) if len(pools) > 1 else 0
+    possible = len(pools) * min(size // max(1, len(pools)), rarest)
+    total = possible // multiple * multiple
     if total < 2:
-        raise InputError(f"only {2 * half} balanced patches ({len(positive)} positive, "
-                         f"{len(negative)} negative candidates), fewer than {max(2, multiple)}; "
-                         "add data or use a profile with a smaller batch")
+        positive = sum(row.label != 0 for row in candidates)
+        raise InputError(f"only {possible} balanced patches ({positive} positive, "
+                         f"{len(candidates) - positive} negative candidates), fewer than "
+                         f"{max(2, multiple)}; add data or use a profile with a smaller batch")
     return total
 
 
 def balanced(candidates: Sequence[Candidate], views: Sequence[str], size: int, multiple: int,
              rng: np.random.Generator) -> list[PatchRow]:
-    """At most `size` patches, half positive, half negative, in random order.
+    """At most `size` patches, as many of each label, in random order.
 
-    Both classes are drawn without replacement from all candidates x views, as the paper's round
+    All labels are drawn without replacement from all candidates x views, as the paper's round
     set sizes imply that positives were down-sampled too. Where a class has too few, the set is the
     largest balanced one. Its length is rounded down to a `multiple` (the batch size: Caffe never
-    reshuffles, so an epoch should be a whole number of batches). Raises InputError as
-    `balanced_size` does.
+    reshuffles, so an epoch should be a whole number of batches), so that classes may differ by one.
+    Raises InputError as `balanced_size` does.
     """
     total, count = balanced_size(candidates, len(views), size, multiple), len(views)
+    pools = _pools(candidates)
+    ends = [total * place // len(pools) for place in range(len(pools) + 1)]
     rows = []
-    for pool, wanted in zip(_pools(candidates), (total // 2, total - total // 2)):
-        chosen = rng.choice(len(pool) * count, wanted, replace=False)
+    for pool, begin, end in zip(pools, ends, ends[1:]):
+        chosen = rng.choice(len(pool) * count, end - begin, replace=False)
         rows += [PatchRow(pool[i // count], views[i % count]) for i in chosen.tolist()]
     return [rows[i] for i in rng.permutation(total).tolist()]
 

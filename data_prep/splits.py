@@ -84,23 +84,28 @@ def training_order(kind_of: Mapping[str, str], seed: int) -> list[str]:
     return leading + [group for _, _, group in dealt]
 
 
-def reduced(order: Sequence[str], fraction: float) -> tuple[list[str], list[str]]:
+def reduced(order: Sequence[str], fraction: float, every: int = VALIDATION_EVERY
+            ) -> tuple[list[str], list[str]]:
     """(training, validation) groups of a reduced set: a prefix of at least two groups."""
     prefix = order[:max(2, math.floor(fraction * len(order) + 0.5))]
-    validation = [group for i, group in enumerate(prefix) if i % VALIDATION_EVERY == 1]
+    validation = [group for i, group in enumerate(prefix) if i % every == 1]
     return [group for group in prefix if group not in validation], validation
 
 
 def pools(candidates: Sequence[Candidate], order: Sequence[str], reduced_by: str,
-          fraction: float, seed: int) -> tuple[list[Candidate], list[Candidate]]:
+          fraction: float, seed: int, every: int = VALIDATION_EVERY
+          ) -> tuple[list[Candidate], list[Candidate]]:
     """(training, validation) candidates of a reduced set.
 
-    Fewer groups; or fewer lesions ("at the PE level"), each with all its candidates, beside all
-    false positives; or fewer cases, equally many of each class: the fraction of the rarer one's.
+    Fewer groups (on both sides, or only to train on); or fewer lesions ("at the PE level"), each
+    with all its candidates, beside all false positives; or fewer cases, equally many of each class:
+    the fraction of the rarer one's.
     """
-    groups = reduced(order, fraction if reduced_by == "group" else 1.0)
+    groups = reduced(order, fraction if reduced_by == "group" else 1.0, every)
+    if reduced_by == "training group":
+        groups = groups[0][:max(2, math.floor(fraction * len(groups[0]) + 0.5))], groups[1]
     sides = [[row for row in candidates if row.group in side] for side in groups]
-    if reduced_by != "group":
+    if reduced_by not in ("group", "training group"):
         sides = [_reduced_units(rows, reduced_by, fraction, seed) for rows in sides]
     return sides[0], sides[1]
 
@@ -136,3 +141,19 @@ def assign(kind_of: Mapping[str, str], given: Mapping[str, str], fraction: float
     else:
         test = draw_test(kind_of, fraction, seed)
     return {group: "test" if group in test else "train" for group in kind_of}
+
+
+def divide(labels: Sequence[tuple[str, int]], given: Mapping[str, str], fraction: float, seed: int
+           ) -> tuple[dict[str, str], list[str]]:
+    """The side of every group, and the order of the training groups.
+
+    Args:
+        labels: group and label of every candidate.
+        given: the source's split of every group, "" where it has none.
+
+    Raises InputError as `assign` and `training_order` do.
+    """
+    kind_of = kinds(labels, given)
+    side_of = assign(kind_of, given, fraction, seed)
+    return side_of, training_order({group: kind for group, kind in kind_of.items()
+                                    if side_of[group] == "train"}, seed)

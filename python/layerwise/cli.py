@@ -19,9 +19,11 @@ from layerwise.options import (
     PREPARING,
     RESULTS,
     TRAINING,
+    Box,
     Integers,
 )
 from layerwise.standin import standin
+from layerwise.trace import trace
 
 if TYPE_CHECKING:
     from layerwise.session import Session, Wanted
@@ -43,6 +45,7 @@ def main() -> None:
 
 
 main.add_command(standin)
+main.add_command(trace)
 
 
 @main.command()
@@ -144,14 +147,16 @@ def evaluate(task: str, depth: str, fraction: int, seed: int, **options: Any) ->
     layerwise evaluate pe handcrafted
     """
     from layerwise.handcrafted import HANDCRAFTED
+    from layerwise.runs import BOUNDARY, SCORES
     from layerwise.session import check
     from layerwise.sweep import score_run
+    from layerwise.tasks import task_named
 
     with _session(check(task, [depth], [fraction], [seed], options)) as session:
         folder = score_run(session.setting, session.runs[0], session.children, session.on_event)
     if depth != HANDCRAFTED:
         click.echo(_summary(folder))
-    click.echo(str(folder / "scores.csv"))
+    click.echo(str(folder / (BOUNDARY if task_named(task).by_region else SCORES)))
 
 
 @main.command()
@@ -201,6 +206,86 @@ def sweep(task: str, depths: str | None, fractions: list[int], seeds: list[int],
                                session.on_event)
         _report(outcomes, lambda: _write_results((str(session.setting.folder),),
                                                  session.setting.runs / "figures"))
+
+
+@main.command()
+@click.argument("task")
+@click.option("--fractions", type=Integers(1, 100),
+              help="Percent of the training data, for the learning curve; default: the task's; "
+                   "100 = no curve.")
+@click.option("--seeds", type=Integers(1, 2**31 - 1), default="1", show_default=True,
+              help="Training runs of each network, comma-separated.")
+@TRAINING
+@PREPARING
+def recommend(task: str, fractions: list[int] | None, seeds: list[int], **options: Any) -> None:
+    """Find how deep to fine-tune TASK, training no more networks than that takes.
+
+    Begins with fc8 and goes deeper while the AUC on the validation set rises significantly; ends
+    when two further layers bring nothing. Runs that are there already are used.
+
+    \b
+    layerwise recommend own --images my_images/manifest.csv
+    layerwise recommend polyp --seeds 1,2,3
+    """
+    from layerwise import recommend as advisor
+    from layerwise.analysis import advice
+    from layerwise.session import check
+    from layerwise.tasks import task_named
+
+    curve = fractions or [round(100 * part) for part in task_named(task).fractions]
+    wanted = check(task, advisor.FINE_TUNED, sorted({100, *curve}), seeds, options)
+    found = advisor.recommend(wanted)
+    for line in advice.lines(found):
+        click.echo(line)
+    _list(advice.write(found, Path(options["runs"])))
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.option("--out", type=FOLDER, required=True, help="Folder to write to.")
+def export(run: str, out: str) -> None:
+    """Write the trained network of a RUN's folder, or the recommended one, for use elsewhere.
+
+    \b
+    layerwise export runs/own/my_images-quick --out my_model             the recommended depth
+    layerwise export runs/own/my_images-quick/conv4/100/1 --out my_model
+    """
+    from layerwise.export import export as write
+
+    click.echo(str(write(Path(run), Path(out))))
+
+
+@main.command()
+@click.argument("model", type=click.Path())
+@click.argument("images", nargs=-1, required=True, type=click.Path(), metavar="IMAGE...")
+@click.option("--box", metavar="X,Y,W,H", type=Box(),
+              help="Region of each image, in pixels; default: all of it.")
+@click.option("--out", type=click.Path(dir_okay=False), help="CSV to write; default: print it.")
+def predict(model: str, images: tuple[str, ...], box: tuple[float, ...] | None, out: str | None
+            ) -> None:
+    """Probabilities of IMAGES by an exported MODEL's folder, as CSV.
+
+    Images that cannot be used are named, the others done, and the exit code is then 2.
+
+    \b
+    layerwise predict my_model new/*.png --out predictions.csv
+    """
+    from layerwise import blas
+    from layerwise.child import Children
+    from layerwise.errors import InputError
+    from layerwise.export import read_model
+    from layerwise.predict import predict as score
+    from layerwise.predict import write_predictions
+
+    bad: list[InputError] = []
+    known = read_model(Path(model))
+    write_predictions(known, score(Path(model), known, [Path(image) for image in images], box,
+                                   blas.environment_for(blas.choose(1)), bad.append, Children()),
+                      Path(out) if out else None)
+    for error in bad:
+        click.echo(f"layerwise: {error}", err=True)
+    if bad:
+        sys.exit(InputError.exit_code)
 
 
 @main.command()
@@ -282,7 +367,7 @@ def _list(paths: list[Path]) -> None:
         click.echo(str(path))
 
 
-def _write_results(folders: tuple[str, ...], out: Path, method: str = "idca") -> None:
+def _write_results(folders: tuple[str, ...], out: Path, method: str = "auto") -> None:
     from layerwise.analysis.claims import write_claims
     from layerwise.analysis.figures import draw_figures
     from layerwise.analysis.report import write_report
@@ -290,7 +375,7 @@ def _write_results(folders: tuple[str, ...], out: Path, method: str = "idca") ->
 
     roots = _roots(folders)
     _list(draw_figures(roots, out, method))
-    _list(write_tables(roots, out))
+    _list(write_tables(roots, out, method))
     _list(write_claims(roots, out))
     _list(write_report(roots, out, method))
 

@@ -78,7 +78,15 @@ class VesselCandidate(Candidate):
     score: float
 
 
-CANDIDATE_KINDS = (BoxCandidate, VesselCandidate, Candidate)
+@dataclass(frozen=True)
+class PixelCandidate(Candidate):
+    """One pixel of an image: its column and row."""
+
+    x: int
+    y: int
+
+
+CANDIDATE_KINDS = (BoxCandidate, VesselCandidate, PixelCandidate, Candidate)
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,7 @@ class Score:
     probabilities: tuple[float, ...]
 
 
-Row = TypeVar("Row", Case, Candidate, BoxCandidate, VesselCandidate, IndexRow)
+Row = TypeVar("Row", Case, Candidate, BoxCandidate, VesselCandidate, PixelCandidate, IndexRow)
 
 
 @contextmanager

@@ -13,10 +13,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from layerwise import alexnet, prefix, score
+from layerwise import alexnet, dense, prefix, score
 from layerwise.depths import DEPTHS, LAYERS
 from layerwise.frozen import Item, sets_of
+from layerwise.prepared import patches_in
 from layerwise.runs import Run
+from layerwise.tasks import task_named
 
 PARAMETER_WORK = 40.0      # multiply-adds that moving one parameter through memory is worth
 CLASSES = 2                # of the last layer; whether 2 or 3 is of no weight
@@ -73,19 +75,18 @@ def cost_of(run: Run, sizes: Mapping[str, int], stored: Stored) -> Cost:
     blob = prefix.boundary(depth)
     tail = blob if {(train, blob), (validation, blob)} <= set(stored) else None
     scored_from = first_layer(tail if (test, blob) in stored else None)
+    patch = dense.work_per_pixel(len(run.classes)) if task_named(run.task).by_region \
+        else forward_patch(scored_from)
     return Cost(run.iterations, run.evaluate_every, sizes[test],
                 step(first_layer(tail), depth.first_tuned, run.batch_size),
                 sizes[validation] * forward_patch(first_layer(tail)),
-                forward_patch(scored_from))
+                patch)
 
 
 def set_sizes(prepared: Path, runs: Sequence[Run]) -> dict[str, int]:
-    """Patches in each set that these runs read: lines of its index below the header."""
-    sizes = {}
-    for name in sorted({name for run in runs for name in sets_of(run)}):
-        with (prepared / name / "index.csv").open("rb") as handle:
-            sizes[name] = sum(1 for _ in handle) - 1
-    return sizes
+    """Patches in each set that these runs read: those of `patches_in`."""
+    return {name: patches_in(prepared / name)
+            for name in sorted({name for run in runs for name in sets_of(run)})}
 
 
 def first_layer(blob: str | None) -> str:

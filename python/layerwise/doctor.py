@@ -11,7 +11,7 @@ from layerwise.blas import choose, read_processor
 from layerwise.device import gpu_problem
 from layerwise.errors import InputError, LayerwiseError
 from layerwise.machine import GIB
-from layerwise.tasks import TASKS
+from layerwise.tasks import OWN, TASKS
 from layerwise.weights import BVLC_ALEXNET, find_source
 
 
@@ -25,9 +25,7 @@ def report(data: Path) -> list[tuple[str, str]]:
             ("memory", _memory()),
             ("disk", _disk(data)),
             ("source weights", _weights(data)),
-            ("tasks ready", ", ".join(task.name for task in TASKS.values() if task.ready)),
-            ("tasks to come", ", ".join(task.name for task in TASKS.values() if not task.ready)
-             or "none")]
+            ("tasks", ", ".join([*TASKS, OWN.name]))]
 
 
 def _caffe() -> str:

@@ -1,6 +1,7 @@
 """`sweep --dry-run`: what a sweep would run, in which order, and what that takes. Makes nothing."""
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -9,6 +10,7 @@ from pathlib import Path
 from layerwise import prefix, speed
 from layerwise.alexnet import parameters
 from layerwise.cost import Cost, makespan, set_sizes, storing
+from layerwise.dense import ROI
 from layerwise.depths import Depth, depth_named
 from layerwise.frozen import Item
 from layerwise.launch import disk_needed_bytes
@@ -18,7 +20,7 @@ from layerwise.runs import Run, is_scored, is_trained
 from layerwise.session import Wanted, order_by_cost, request_for
 from layerwise.speed import Speed
 from layerwise.sweep import memory_needed_bytes
-from layerwise.tasks import Task
+from layerwise.tasks import Task, task_named
 
 PATCH_BYTES = 156_000      # of a patch in an LMDB: 3 x 227 x 227 and what fills the page
 UNKNOWN = "?"
@@ -57,8 +59,15 @@ class Forecast:
     def disk_bytes(self) -> float:
         """At most: patches, activations, a best snapshot of each run, and the states in work."""
         best = 4 * parameters(classes=2)
-        return (PATCH_BYTES * sum(self.sizes.values()) + self.cache_bytes + best * len(self.runs)
+        return (self.patch_bytes + self.cache_bytes + best * len(self.runs)
                 + min(self.workers, len(self.runs)) * (disk_needed_bytes(2) - best))
+
+    @property
+    def patch_bytes(self) -> int:
+        """Disk space of all patches; pixels of test regions are none."""
+        regions = any(task_named(run.task).by_region for run in self.runs)
+        return PATCH_BYTES * sum(count for name, count in self.sizes.items()
+                                 if not (regions and name == "test"))
 
     @property
     def cache_bytes(self) -> int:
@@ -128,7 +137,7 @@ def print_plan(wanted: Wanted, seconds_per_iteration: float | None, most_workers
           f"{plan.workers} side by side; nothing is made")
     print("patches: " + ", ".join(f"{name} {size}" for name, size in sizes.items())
           + ("" if ready else " at most (not prepared yet)")
-          + f", {gigabytes(PATCH_BYTES * sum(sizes.values()))} GB")
+          + f", {gigabytes(plan.patch_bytes)} GB")
     for blob in sorted({item.blob for item in plan.items}):
         of = [item for item in plan.items if item.blob == blob]
         print(f"stored once: {blob} of {', '.join(sorted(item.name for item in of))}, "
@@ -158,8 +167,9 @@ def profile_sizes(wanted: Wanted) -> dict[str, int]:
     """Patches of sets that are not prepared yet, at most: those of the profile's phantom."""
     size = wanted.profile.sizes[wanted.task.name]
     cases = size.phantom_groups * size.phantom_cases * wanted.options["test_fraction"]
-    return {**training_sizes(size.patches, wanted.fractions),
-            "test": round(cases * size.candidates_per_case) * size.test_patches}
+    tested = round(cases) * math.prod(ROI) if wanted.task.by_region \
+        else round(cases * size.candidates_per_case) * size.test_patches
+    return {**training_sizes(size.patches, wanted.fractions), "test": tested}
 
 
 def training_sizes(patches: int, fractions: Sequence[int]) -> dict[str, int]:

@@ -12,14 +12,16 @@ from typing import Any
 
 from layerwise import alexnet, features, prefix, score
 from layerwise.child import Children, Interrupted
-from layerwise.contracts import atomic_text, read_index
+from layerwise.contracts import atomic_text
 from layerwise.depths import depth_named
 from layerwise.errors import refused
 from layerwise.generate import text_of
 from layerwise.launch import check_free
 from layerwise.locks import hold, wait_for
 from layerwise.plan import Setting
+from layerwise.prepared import patches_in
 from layerwise.runs import Run, Tail, is_trained, read_json
+from layerwise.tasks import task_named
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def items_of(runs: Sequence[Run], sizes: Mapping[str, int]) -> list[Item]:
         train, validation, test = sets_of(run)
         for name, count in ((train, run.iterations * run.batch_size / sizes[train]),
                             (validation, 1 + run.iterations / run.evaluate_every), (test, 1.0)):
+            if name == test and task_named(run.task).by_region:
+                continue          # regions have no patches of which to store activations
             passes[name, blob] = passes.get((name, blob), 0.0) + count
     return [Item(name, blob, sizes[name], count) for (name, blob), count in passes.items()]
 
@@ -94,7 +98,7 @@ def store_features(setting: Setting, runs: Sequence[Run], budget_bytes: float, j
     if setting.source is None or not pending or not budget_bytes:
         return
     batch_of = {name: batch for run in pending for name, batch in sets_of(run).items()}
-    sizes = {name: len(read_index(setting.prepared / name / "index.csv")) for name in batch_of}
+    sizes = {name: patches_in(setting.prepared / name) for name in batch_of}
     with _locked(setting.prepared / "features", children) as (folder, lock):
         _forget_other_data(setting, folder)
         requests: dict[str, dict[str, Any]] = {}

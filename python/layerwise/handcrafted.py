@@ -1,7 +1,8 @@
-"""The handcrafted system of a task as one more run: no network, the same scores.csv.
+"""The handcrafted system of a task as one more run: no network, the same results.
 
 The task's row names the module of data_prep that holds the system; as everywhere, the two sides
-meet in files: the module reads the prepared data folder, and gives one score per test candidate.
+meet in files: the module reads the prepared data folder, and gives one score per test candidate, or
+the traced lines of each test region.
 """
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+from layerwise.boundary_files import write_lines
 from layerwise.contracts import atomic_text, write_scores
 from layerwise.depths import depth_named
 from layerwise.plan import Setting, make_run
+from layerwise.regions import REGIONS, read_regions
 from layerwise.runs import SCORES, Run, is_scored, locked, open_run
 
 HANDCRAFTED = "handcrafted"
@@ -31,8 +34,13 @@ def evaluate_handcrafted(setting: Setting, run: Run) -> Path:
         open_run(folder, run)
         if not is_scored(folder):
             system = import_module(setting.task.handcrafted)
-            write_scores(folder / SCORES, system.scores(setting.prepared, run.fraction, run.seed),
-                         run.classes)
+            if setting.task.by_region:
+                regions = read_regions(setting.prepared / "test" / REGIONS)
+                write_lines(folder, regions, system.traces(setting.prepared, run.fraction,
+                                                           run.seed))
+            else:
+                write_scores(folder / SCORES, system.scores(setting.prepared, run.fraction,
+                                                            run.seed), run.classes)
     with atomic_text(setting.folder / "cases.csv") as handle:
         handle.write((setting.prepared / "cases.csv").read_text(encoding="utf-8"))
     return folder

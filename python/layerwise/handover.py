@@ -43,7 +43,8 @@ def write_handover(path: Path, handover: Handover) -> None:
     setting = handover.setting
     write_json(path, {
         "setting": {**{name: getattr(setting, name) for name in ("mean_bgr", "threads", "gpu")},
-                    "task": setting.task.name, "profile": setting.profile.name,
+                    "task": setting.task.name, "classes": setting.task.classes,
+                    "profile": setting.profile.name,
                     "prepared": str(setting.prepared), "runs": str(setting.runs),
                     "source": setting.source and {**asdict(setting.source),
                                                   "path": str(setting.source.path.resolve())}},
@@ -66,7 +67,8 @@ def read_handover(path: Path) -> Handover:
 def _setting(content: Mapping[str, Any]) -> Setting:
     source = content["source"] and Source(**{**content["source"],
                                              "path": Path(content["source"]["path"])})
-    return Setting(task_named(content["task"]), Path(content["prepared"]), Path(content["runs"]),
+    return Setting(task_named(content["task"], content["classes"]), Path(content["prepared"]),
+                   Path(content["runs"]),
                    profile_named(content["profile"]), source or None, tuple(content["mean_bgr"]),
                    content["threads"], content["gpu"], {})
 

@@ -31,6 +31,7 @@ from layerwise.runs import (
     write_tail,
 )
 from layerwise.tasks import Task
+from layerwise.validation import read_validation
 
 OnEvent = Callable[[Run, dict[str, Any]], None]
 
@@ -95,6 +96,20 @@ def evaluate_run(setting: Setting, run: Run, tail: Tail | None, children: Childr
                          lambda event: on_event(run, event), folder, lock)
     with atomic_text(setting.folder / "cases.csv") as handle:
         handle.write((setting.prepared / "cases.csv").read_text(encoding="utf-8"))
+    return folder
+
+
+def validate_run(setting: Setting, run: Run, tail: Tail | None, children: Children,
+                 on_event: OnEvent, name: str) -> Path:
+    """Score validation set `name` with a run's best snapshot, training it first if need be."""
+    folder = run.folder(setting.runs)
+    with locked(folder) as lock:
+        open_run(folder, run)
+        _train(setting, run, folder, tail, children, on_event, lock)
+        judged = read_validation(folder)
+        if judged is None or judged.name != name:
+            children.run(["validate", str(folder), run.data, name], setting.blas,
+                         folder / CAFFE_LOG, lambda event: on_event(run, event), folder, lock)
     return folder
 
 

@@ -1,6 +1,7 @@
 """Options of the command line, as the verbs share them, and their kinds of values."""
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -49,6 +50,21 @@ class Minutes(click.ParamType):
         return minutes
 
 
+class Box(click.ParamType):
+    """`X,Y,W,H` in pixels."""
+
+    name = "box"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        try:
+            numbers = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != 4 or not all(map(math.isfinite, numbers)) or min(numbers[2:]) <= 0:
+            self.fail(f"{value!r} is no X,Y,W,H with W and H above 0", param, ctx)
+        return numbers
+
+
 class KeyValue(click.ParamType):
     """`key=value`."""
 
@@ -75,12 +91,21 @@ DATA = click.option("--data", type=FOLDER, default="data", envvar="LAYERWISE_DAT
 RUNS = click.option("--runs", type=FOLDER, default="runs", envvar="LAYERWISE_RUNS",
                     show_default=True, help="Root of run folders.")
 PREPARING = together(
-    click.option("--images", type=FOLDER, help="Your images; default: the built-in phantom."),
+    click.option("--images", type=click.Path(),
+                 help="Your images: a folder, of task own also a CSV; default: the built-in "
+                      "phantom."),
+    click.option("--negative", metavar="CLASS",
+                 help="Task own: the class that the others are told apart from; default: the one "
+                      "with the most images."),
+    click.option("--upright", is_flag=True,
+                 help="Task own: patches are neither turned nor mirrored."),
     click.option("--profile", default="quick", show_default=True,
                  help="How much of everything: mini, quick, reference or paper."),
     click.option("--data-seed", default=1, show_default=True, help="Seed of splits and patches."),
     click.option("--test-fraction", type=click.FloatRange(0.05, 0.95), default=0.5,
                  show_default=True, help="Share of the groups that is held out for testing."),
+    click.option("--patch-side", type=click.IntRange(8, 227), default=32, show_default=True,
+                 help="Pixels across a patch; cimt only."),
     click.option("--jobs", type=click.IntRange(1), help="Processes side by side; default: cores."),
     DATA)
 TRAINING = together(
@@ -112,8 +137,10 @@ RESULTS = together(
     click.argument("folders", nargs=-1, type=FOLDER),
     click.option("--out", type=FOLDER, default="figures", show_default=True,
                  help="Folder to write to; files go to OUT/<task>/<dataset>/."),
-    click.option("--method", type=click.Choice(["idca", "bootstrap", "wilson"]), default="idca",
-                 show_default=True, help="Error bars: the paper's model, groups, or binomial."))
+    click.option("--method", type=click.Choice(["auto", "idca", "bootstrap", "wilson"]),
+                 default="auto", show_default=True,
+                 help="Error bars: the paper's model, groups, or binomial; auto: groups when fewer "
+                      "than 20 test groups hold lesions, else the model."))
 LAUNCHING = together(
     click.option("--dry-run", is_flag=True, help="Print the plan; nothing is made."),
     click.option("--seconds-per-iteration", type=click.FloatRange(0.001),

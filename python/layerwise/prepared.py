@@ -1,4 +1,4 @@
-"""Whether the prepared data of a run are still those that it was begun with."""
+"""The prepared data of a run: how much is in a set, and whether they are still what they were."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -7,6 +7,16 @@ from pathlib import Path
 from layerwise.errors import InputError
 from layerwise.locks import hold
 from layerwise.runs import Run, data_digest
+
+
+def patches_in(folder: Path) -> int:
+    """Patches of a set: lines of its index below the header, or the pixels of its regions."""
+    if not (folder / "index.csv").exists():
+        from layerwise.regions import REGIONS, read_regions
+
+        return sum(region.roi.size for region in read_regions(folder / REGIONS))
+    with (folder / "index.csv").open("rb") as handle:
+        return sum(1 for _ in handle) - 1
 
 
 def check_data(run: Run, busy: Callable[[], None] = lambda: None) -> None:

@@ -20,8 +20,8 @@ class Sizes:
     patches: int              # stratified training + validation patches at 100% of the data
     test_patches: int         # patches per test candidate whose probabilities are averaged
     candidates_per_case: int  # at most, the best first
-    phantom_groups: int       # videos or patients of the phantom
-    phantom_cases: int        # frames or volumes of each
+    phantom_groups: int = 0   # videos, patients or subjects of the phantom, where there is one
+    phantom_cases: int = 0    # frames, volumes or regions of each
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,29 @@ PROFILES = {profile.name: profile for profile in (
         "polyp": Sizes(160, 1, 3, phantom_groups=6, phantom_cases=4),
         "pe": Sizes(160, 1, 60, phantom_groups=6, phantom_cases=1),
         "frames": Sizes(160, 1, 1, phantom_groups=6, phantom_cases=4),
+        "cimt": Sizes(240, 1, 60, phantom_groups=6, phantom_cases=2),
+        "own": Sizes(160, 1, 10_000),
     }, batch_size=16, iterations=4, evaluate_every=2, patience=0),
     Profile("quick", {
         "polyp": Sizes(2000, 2, 5, phantom_groups=24, phantom_cases=10),
         "pe": Sizes(2000, 2, 60, phantom_groups=16, phantom_cases=1),
         "frames": Sizes(2000, 8, 1, phantom_groups=24, phantom_cases=10),
+        "cimt": Sizes(2000, 1, 180, phantom_groups=12, phantom_cases=2),
+        "own": Sizes(2000, 4, 10_000),
     }, batch_size=32, iterations=80, evaluate_every=20, patience=0),
     Profile("reference", {
         "polyp": Sizes(5000, 6, 5, phantom_groups=40, phantom_cases=20),
         "pe": Sizes(5000, 6, 60, phantom_groups=40, phantom_cases=1),
         "frames": Sizes(5000, 20, 1, phantom_groups=40, phantom_cases=20),
+        "cimt": Sizes(6000, 1, 180, phantom_groups=24, phantom_cases=4),
+        "own": Sizes(5000, 8, 10_000),
     }, batch_size=32, iterations=400, evaluate_every=50, patience=0),
     Profile("paper", {
         "polyp": Sizes(100_000, 120, 1, phantom_groups=40, phantom_cases=945),
         "pe": Sizes(81_000, 90, 60, phantom_groups=121, phantom_cases=1),
         "frames": Sizes(40_000, 200, 1, phantom_groups=6, phantom_cases=667),
+        "cimt": Sizes(200_000, 1, 1380, phantom_groups=23, phantom_cases=12),
+        "own": Sizes(100_000, 15, 10_000),
     }, batch_size=256, iterations=10_000, evaluate_every=100, patience=20),
 )}
 

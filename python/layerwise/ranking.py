@@ -1,6 +1,9 @@
 """How suspicious a candidate is, from its probabilities: one rule for validation and testing."""
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
 FLOOR = 1e-45   # the smallest probability that float32 can hold
@@ -17,6 +20,48 @@ def lesion_log_odds(probabilities: np.ndarray) -> np.ndarray:
     values = np.asarray(probabilities, dtype=np.float64)
     lesion = np.maximum(values[:, 1:].sum(axis=1), FLOOR)
     return np.asarray(np.log(lesion) - np.log(np.maximum(values[:, 0], FLOOR)))
+
+
+def class_log_odds(probabilities: np.ndarray, label: int) -> np.ndarray:
+    """log(p_label) - log(sum of the others) of every row: one class against the rest.
+
+    Float64 (n,) from (n, classes); with two classes and label 1 the same as `lesion_log_odds`.
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    rest = np.delete(values, label, axis=1).sum(axis=1)
+    return np.asarray(np.log(np.maximum(values[:, label], FLOOR))
+                      - np.log(np.maximum(rest, FLOOR)))
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One question put to a network: scores (n,), larger = more likely yes, and the truth (n,)."""
+
+    scores: np.ndarray
+    positive: np.ndarray
+
+
+def _lesion(labels: np.ndarray, probabilities: np.ndarray) -> list[Ranked]:
+    return [Ranked(lesion_log_odds(probabilities), labels > 0)]
+
+
+def _one_vs_rest(labels: np.ndarray, probabilities: np.ndarray) -> list[Ranked]:
+    if probabilities.shape[1] == 2:      # the second class asks the first one's question again
+        return _lesion(labels, probabilities)
+    return [Ranked(class_log_odds(probabilities, label), labels == label)
+            for label in range(probabilities.shape[1])]
+
+
+# Whose mean AUC is the AUC of a task (`Task.ranking`): anything against the background, as the
+# paper merges its two interfaces; or each class against all others (macro average).
+RULES: Mapping[str, Callable[[np.ndarray, np.ndarray], list[Ranked]]] = {
+    "lesion": _lesion, "one-vs-rest": _one_vs_rest}
+
+
+def questions(labels: np.ndarray, probabilities: np.ndarray, rule: str) -> list[Ranked]:
+    """What a rule asks; questions whose answer is the same for all `labels` are left out."""
+    found = RULES[rule](np.asarray(labels), probabilities)
+    return [one for one in found if one.positive.any() and not one.positive.all()]
 
 
 def area_under_roc(negatives: np.ndarray, positives: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from layerwise.locks import hold
 
 CONFIG, LOG, BEST, RESULT = "config.json", "log.csv", "best.caffemodel", "result.json"
 SCORES, PATCHES, STATE, CAFFE_LOG = "scores.csv", "patches.h5", "state.json", "caffe.log"
+BOUNDARY, EXAMPLE = "boundary.csv", "example.npz"    # boundary.csv is the scores.csv of regions
 TAIL, TAIL_BEST = "tail.json", "tail_best.caffemodel"
 TAIL_NET, TAIL_DEPLOY, TAIL_SOLVER = (f"tail_{name}.prototxt" for name in (
     "train_val", "deploy", "solver"))
@@ -79,6 +80,11 @@ class Run:
 def dataset_folder(root: Path, task: str, dataset: str) -> Path:
     """The folder of all runs on one data set."""
     return root / task / dataset
+
+
+def recommendation_stem(dataset: Path) -> Path:
+    """Path without suffix of what `layerwise recommend` says of the runs in a data set's folder."""
+    return dataset.parents[1] / "figures" / dataset.parent.name / dataset.name / "recommendation"
 
 
 def open_run(folder: Path, run: Run) -> None:
@@ -237,4 +243,4 @@ def is_trained(folder: Path) -> bool:
 
 def is_scored(folder: Path) -> bool:
     """Whether the test set has been scored."""
-    return (folder / SCORES).exists()
+    return (folder / SCORES).exists() or (folder / BOUNDARY).exists()

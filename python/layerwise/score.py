@@ -10,7 +10,7 @@ import numpy as np
 
 from layerwise.contracts import Candidate, IndexRow, Score, read_index
 from layerwise.errors import InputError
-from layerwise.ranking import area_under_roc, lesion_log_odds
+from layerwise.ranking import area_under_roc, questions
 
 BATCH = 32
 
@@ -83,13 +83,20 @@ def predict(net: Any, lmdb_folder: Path, mean_bgr: Sequence[float],
     return all_keys, np.concatenate(all_labels), np.concatenate(probabilities)
 
 
-def auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Area under the ROC curve of everything but the background (class 0) against it.
+def auc(labels: np.ndarray, probabilities: np.ndarray, rule: str = "lesion") -> float:
+    """Area under the ROC curve, the mean over a rule's questions (see `ranking`).
 
-    Ranked as the test candidates are (see `ranking`).
+    Args:
+        rule: `Task.ranking`: everything but the background (class 0) against it, or each class
+            against the rest.
+
+    Raises ValueError when all labels are the same or a score is NaN.
     """
-    values, positive = lesion_log_odds(probabilities), np.asarray(labels) > 0
-    return area_under_roc(values[~positive], values[positive])
+    asked = questions(labels, probabilities, rule)
+    if not asked:
+        raise ValueError("all labels are the same")
+    return float(np.mean([area_under_roc(one.scores[~one.positive], one.scores[one.positive])
+                          for one in asked]))
 
 
 def checked_index(folder: Path) -> list[IndexRow]:

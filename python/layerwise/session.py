@@ -22,7 +22,7 @@ from layerwise.plan import Setting, key_of, make_run
 from layerwise.profiles import Profile, profile_named
 from layerwise.runs import Run, is_scored, is_trained
 from layerwise.sweep import jobs_that_fit
-from layerwise.tasks import Task, ready_task
+from layerwise.tasks import OWN, Task, task_named
 from layerwise.weights import (
     ACTIONS,
     Source,
@@ -77,7 +77,7 @@ def check(task: str, depths: Sequence[str], fractions: Sequence[int], seeds: Seq
 
     Raises InputError.
     """
-    row = ready_task(task)
+    row = _with_classes(task_named(task), options)
     rows = tuple(depth_named(name) for name in depths if name != HANDCRAFTED)
     if HANDCRAFTED in depths and not row.handcrafted:
         raise InputError(f"task {task} has no handcrafted system yet")
@@ -85,9 +85,6 @@ def check(task: str, depths: Sequence[str], fractions: Sequence[int], seeds: Seq
     mean = read_mean(Path(options["mean"])) if options["mean"] else MEAN_BGR
     if trains_here and options["gpu"] is not None:
         check_gpu(options["gpu"])
-    if options["images"] and not Path(options["images"]).is_dir():
-        raise InputError(f"{options['images']}: no such folder (folders below /usr, /etc, /var "
-                         "and /run are seen only when LAYERWISE_BIND names them)")
     if options["weights"] and not Path(options["weights"]).is_file():
         raise InputError(f"{options['weights']}: no such weights file")
     return Wanted(row, rows, HANDCRAFTED in depths, tuple(fractions), tuple(seeds), profile, mean,
@@ -100,7 +97,7 @@ def system_names(names: Sequence[str] | None, task: str) -> list[str]:
     Raises InputError for an unknown one.
     """
     if names is None:
-        return [*SWEEP, *([HANDCRAFTED] if ready_task(task).handcrafted else [])]
+        return [*SWEEP, *([HANDCRAFTED] if task_named(task).handcrafted else [])]
     return list(dict.fromkeys(name if name == HANDCRAFTED else depth_named(name).name
                               for name in names))
 
@@ -133,12 +130,14 @@ def request_for(task: str, fractions: Sequence[int], options: Mapping[str, Any])
         data=Path(options["data"]), profile=profile_named(options["profile"]),
         seed=options["data_seed"], test_fraction=options["test_fraction"],
         fractions=tuple(percent / 100 for percent in fractions),
-        jobs=options["jobs"] or machine.cores())
+        jobs=options["jobs"] or machine.cores(), patch_side=options["patch_side"],
+        negative=options["negative"] or "", upright=options["upright"])
 
 
 def prepare_data(task: str, fractions: Sequence[int], options: Mapping[str, Any]) -> Path:
-    """Prepared data of a ready task, made if missing; its preparer is named by the task's row."""
-    row = ready_task(task)
+    """Prepared data of a task, made if missing."""
+    row = task_named(task)
+    _check_images(row, options)
     return Path(import_module(row.preparer).prepare(request_for(task, fractions, options)))
 
 
@@ -195,6 +194,29 @@ class Session:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._display.close()
+
+
+def _with_classes(task: Task, options: Mapping[str, Any]) -> Task:
+    """The task with the classes of your own images, as their manifest names them."""
+    _check_images(task, options)
+    if task.name != OWN.name:
+        return task
+    return task_named(task.name, import_module(task.preparer).classes(
+        Path(options["images"]), options["negative"] or ""))
+
+
+def _check_images(task: Task, options: Mapping[str, Any]) -> None:
+    """InputError when the images named are not there, or not named where they must be."""
+    own, images = task.name == OWN.name, options["images"]
+    if own and not images:
+        raise InputError(f"task {task.name}: name your images by --images, a manifest.csv "
+                         "(path, label, group) or a folder with one folder for each class")
+    for option in ("negative", "upright"):
+        if options[option] and not own:
+            raise InputError(f"--{option} is for task {OWN.name}")
+    if images and not (Path(images).exists() if own else Path(images).is_dir()):
+        raise InputError(f"{images}: no such {'file or ' if own else ''}folder (folders below "
+                         "/usr, /etc, /var and /run are seen only when LAYERWISE_BIND names them)")
 
 
 def _profile(options: Mapping[str, Any]) -> Profile:

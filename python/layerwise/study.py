@@ -15,7 +15,6 @@ from layerwise.contracts import atomic_text
 from layerwise.cost import step
 from layerwise.depths import DEPTHS, SWEEP
 from layerwise.forecast import (
-    PATCH_BYTES,
     Forecast,
     gigabytes,
     planned_run,
@@ -97,7 +96,7 @@ before {profile.iterations:,}, so most runs will take less.
 {_table(("task", "runs", "training patches", "test set", "test patches", "patches on disk",
          "activations stored once"),
         [(task.title, str(len(plan.runs)), f"{plan.sizes['train-100']:,}", TESTED[task.name][2],
-          f"{plan.sizes['test']:,}", gigabytes(PATCH_BYTES * sum(plan.sizes.values())) + " GB",
+          f"{plan.sizes['test']:,}", gigabytes(plan.patch_bytes) + " GB",
           gigabytes(plan.cache_bytes) + " GB") for task, plan in zip(TASKS.values(), counts)])}
 
 Days from the first run of a task to the last:

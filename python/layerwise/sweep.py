@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,9 @@ def score_run(setting: Setting, run: Run, children: Children, on_event: OnEvent)
     return evaluate_run(setting, run, tail_of(setting, run), children, on_event)
 
 
+Work = Callable[[Setting, Run, Children, OnEvent], Path]
+
+
 def _told(error: Exception, folder: Path) -> str:
     """Why a run failed, in one line; of what nobody foresaw the traceback is kept in its folder."""
     if isinstance(error, (LayerwiseError, OSError)):
@@ -62,15 +65,18 @@ def jobs_that_fit(threads: int, batch_size: int) -> int:
 
 
 def sweep(setting: Setting, runs: Sequence[Run], jobs: int, children: Children,
-          on_event: OnEvent) -> list[Outcome]:
+          on_event: OnEvent, work: Work = score_run) -> list[Outcome]:
     """Train and score all runs in order, `jobs` at a time; a failed one does not stop the others.
+
+    Args:
+        work: what is done with each, its scores where nothing else is said.
 
     Raises Interrupted once all children have stopped, when asked to stop, and InputError when
     another sweep is at work on the same data set.
     """
     errors: dict[int, str] = {}
     with locked(setting.folder), ThreadPoolExecutor(max_workers=jobs) as pool:
-        pending = {pool.submit(score_run, setting, run, children, on_event): place
+        pending = {pool.submit(work, setting, run, children, on_event): place
                    for place, run in enumerate(runs)}
         for future in as_completed(pending):
             place = pending[future]

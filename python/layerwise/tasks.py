@@ -1,11 +1,12 @@
-"""The four tasks of the paper, as rows.
+"""The four tasks of the paper, as rows, and the row of your own images.
 
 Sizes are the paper's (section IV). `train_images` is |X| of Eq. (2): the 80% of the stratified
 patches that are left for training after the validation split.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from layerwise.errors import InputError
 
@@ -22,15 +23,21 @@ class Task:
     evaluation: str                    # froc | roc | boundary
     patches: int                       # stratified patches of the paper, training + validation
     fractions: tuple[float, ...]       # reduced training sets, 1.0 first
-    reduced_by: str                    # a reduced training set has fewer: group | lesion | case
+    reduced_by: str                    # a reduced training set has fewer: see splits.pools
     operating_points: tuple[float, ...]  # of Tables S1-S3: false positives per case, or FPR (roc)
-    preparer: str = ""                 # module with prepare(), "" until the task is ready
     handcrafted: str = ""              # module with scores() of the handcrafted system
+    ranking: str = "lesion"            # one AUC of many classes: a rule of `ranking.RULES`
+    validation_every: int = 5          # one training group in so many validates: the paper's 80/20
 
     @property
-    def ready(self) -> bool:
-        """Whether the harness can prepare this task's data."""
-        return bool(self.preparer)
+    def preparer(self) -> str:
+        """Name of the module with RECIPE and prepare()."""
+        return f"data_prep.{self.name}.prepare"
+
+    @property
+    def by_region(self) -> bool:
+        """Whether every pixel of a test region is classified, instead of candidates."""
+        return self.evaluation == "boundary"
 
     @property
     def train_images(self) -> int:
@@ -45,31 +52,35 @@ class Task:
 
 TASKS = {task.name: task for task in (
     Task("polyp", "Polyp detection", ("background", "polyp"), "video", "frame", "froc",
-         100_000, (1.0, 0.5, 0.25), "group", (0.001, 0.01),
-         preparer="data_prep.polyp.prepare"),
+         100_000, (1.0, 0.5, 0.25), "group", (0.001, 0.01)),
     Task("pe", "Pulmonary embolism detection", ("background", "embolism"), "patient", "volume",
          "froc", 81_000, (1.0, 0.5, 0.25), "lesion", (1.0, 2.0, 3.0, 4.0, 5.0),
-         preparer="data_prep.pe.prepare", handcrafted="data_prep.pe.handcrafted"),
+         handcrafted="data_prep.pe.handcrafted"),
     Task("frames", "Colonoscopy frame quality", ("noninformative", "informative"), "video",
          "frame", "roc", 40_000, (1.0, 0.1, 0.05, 0.01), "case", (0.10, 0.15, 0.20),
-         preparer="data_prep.frames.prepare", handcrafted="data_prep.frames.handcrafted"),
+         handcrafted="data_prep.frames.handcrafted"),
     Task("cimt", "Intima-media boundary segmentation",
          ("background", "lumen_intima", "media_adventitia"), "subject", "region", "boundary",
-         200_000, (1.0,), "group", ()),
+         200_000, (1.0, 0.1), "group", (), handcrafted="data_prep.cimt.handcrafted"),
 )}
 
 
-def task_named(name: str) -> Task:
-    """The task's row; InputError lists the known ones."""
+# Its classes are in the images' manifest and, once there are runs, in every run's config.json. How
+# deep to tune is decided on the validation groups, so that there are more of them.
+OWN = Task("own", "Your own images", (), "group", "image", "roc",
+           5000, (1.0, 0.5, 0.25), "training group", (0.05, 0.10, 0.20),
+           ranking="one-vs-rest", validation_every=3)
+
+
+def task_named(name: str, classes: Sequence[str] = ()) -> Task:
+    """The task's row; InputError lists the known ones.
+
+    Args:
+        classes: of your own images; the paper's tasks know theirs.
+    """
+    if name == OWN.name:
+        return replace(OWN, classes=tuple(classes))
     if name not in TASKS:
-        raise InputError(f"unknown task {name!r}; the tasks are {', '.join(TASKS)}")
+        raise InputError(f"unknown task {name!r}; the tasks are {', '.join(TASKS)}, "
+                         f"and {OWN.name} for your own images")
     return TASKS[name]
-
-
-def ready_task(name: str) -> Task:
-    """The task's row, provided its data preparation has landed."""
-    task = task_named(name)
-    if not task.ready:
-        ready = ", ".join(row.name for row in TASKS.values() if row.ready)
-        raise InputError(f"task {name} ({task.title}) is not ready yet; ready: {ready}")
-    return task

@@ -41,6 +41,7 @@ from layerwise.runs import (
 )
 from layerwise.score import auc, predict
 from layerwise.solver import learning_rate, step_size
+from layerwise.tasks import task_named
 
 SATURATED_LOSS = 87.0      # Caffe's loss cannot exceed -ln(FLT_MIN) = 87.3: the net has diverged
 Event = Callable[[dict[str, Any]], None]
@@ -149,6 +150,7 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
     judge = caffe.Net(str(folder / (TAIL_DEPLOY if tail else "deploy.prototxt")), caffe.TEST)
     judge.share_with(solver.net)
     validation = Path(run.data) / f"validation-{run.fraction}" / "lmdb"
+    rule = task_named(run.task).ranking
     step = step_size(run.train_images, run.batch_size)
     log = Log(folder / LOG, keep_until=progress.iteration or -1)
     started = time.monotonic() - progress.seconds
@@ -160,7 +162,7 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
             _, labels, probabilities = predict(judge, validation, run.mean_bgr)
         check_data(run, stop.raise_if_received)
         told_apart = np.isfinite(probabilities).all() and np.ptp(probabilities, axis=0).any()
-        return auc(labels, probabilities) if told_apart else math.nan
+        return auc(labels, probabilities, rule) if told_apart else math.nan
 
     def record(loss: float | None, score: float | None) -> None:
         progress.seconds = time.monotonic() - started

@@ -10,12 +10,13 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from layerwise import features
+from layerwise import features, use
 from layerwise.child import OUT_OF_MEMORY
 from layerwise.contracts import read_candidates, read_cases, sync, write_bytes, write_scores
 from layerwise.device import use_device
@@ -23,7 +24,9 @@ from layerwise.errors import LayerwiseError, refused
 from layerwise.prepared import check_data
 from layerwise.runs import BEST, PATCHES, SCORES, TAIL_DEPLOY, Run, load_run, read_tail
 from layerwise.score import average, checked_index, predict
+from layerwise.tasks import task_named
 from layerwise.train import train
+from layerwise.validation import Judged, write_validation
 
 
 def emit(event: dict[str, Any]) -> None:
@@ -57,6 +60,62 @@ def evaluate(folder: Path, run: Run) -> None:
         "probability": probabilities.astype(np.float32)}))
     sync(folder / PATCHES)
     write_scores(folder / SCORES, average(rows, keys, probabilities, candidates), run.classes)
+
+
+def validate(folder: Path, run: Run, name: str) -> None:
+    """Score a validation set with the best snapshot: validation.h5."""
+    import caffe
+
+    use_device(run.gpu)
+    rows = checked_index(Path(run.data) / name)
+    tail = read_tail(folder)
+    if tail and (name != f"validation-{run.fraction}" or not features.is_stored(tail.validation)):
+        tail = None                       # the whole network gives the same scores
+    net = caffe.Net(str(folder / (TAIL_DEPLOY if tail else "deploy.prototxt")), caffe.TEST,
+                    weights=str(folder / BEST))
+    if tail:
+        labels, probabilities = features.predict(net, tail.validation, tail.blob)
+    else:
+        _, labels, probabilities = predict(net, Path(run.data) / name / "lmdb", run.mean_bgr)
+    check_data(run)
+    write_validation(folder, Judged(name, np.array([row.key for row in rows]),
+                                    np.array([row.group for row in rows]), labels, probabilities))
+
+
+def evaluate_regions(folder: Path, run: Run) -> None:
+    """Trace the interfaces of the test regions with the best snapshot, see `boundary_files`."""
+    import caffe
+
+    from layerwise import boundary, boundary_files
+    from layerwise.dense import Convolutional
+    from layerwise.regions import REGIONS, read_regions
+
+    use_device(run.gpu)
+    path = Path(run.data) / "test" / REGIONS
+    regions = read_regions(path)
+    boundary_files.check_cases(path, regions, read_cases(Path(run.data) / "cases.csv"))
+    net = Convolutional(caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST,
+                                  weights=str(folder / BEST)))
+    maps = [net.maps(region, run.mean_bgr, progress=_patches_done) for region in regions]
+    check_data(run)
+    lines = [boundary.trace(each) for each in maps]
+    boundary_files.write_confidence(folder, regions, maps)
+    boundary_files.write_example(folder, regions, lines, maps)
+    boundary_files.write_lines(folder, regions, lines)
+
+
+def confidence(request: dict[str, Any]) -> None:
+    """Confidence maps of one region; the request is made by `trace`."""
+    import caffe
+
+    from layerwise.dense import Convolutional
+    from layerwise.regions import REGIONS, read_regions
+
+    folder = Path(request["run"])
+    net = Convolutional(caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST,
+                                  weights=str(folder / BEST)))
+    region = read_regions(Path(request["folder"]) / REGIONS)[0]
+    np.save(request["maps"], net.maps(region, load_run(folder).mean_bgr, request["side_px"]))
 
 
 def _patches_done(count: int) -> None:
@@ -96,14 +155,28 @@ def main(arguments: Sequence[str]) -> int:
             place = request["folder"]
             store_features(request)
             ended = "stored"
+        elif verb == "confidence":
+            request = json.loads(subject)
+            place = request["run"]
+            confidence(request)
+            ended = "mapped"
         elif verb == "train":
             folder, run = Path(subject), load_run(Path(subject))
             for name in ("train", "validation"):
                 checked_index(Path(run.data) / f"{name}-{run.fraction}")
             source = Path(arguments[2]) if len(arguments) > 2 else None
             ended = train(folder, run, source, emit)
+        elif verb == "validate":
+            data, name = arguments[2:]        # a finished run may name another place of its data
+            validate(Path(subject), replace(load_run(Path(subject)), data=data), name)
+            ended = "validated"
+        elif verb == "use":
+            use.score(json.loads(subject), _patches_done)
+            ended = "used"
         else:
-            evaluate(Path(subject), load_run(Path(subject)))
+            run = load_run(Path(subject))
+            by_region = task_named(run.task).by_region
+            (evaluate_regions if by_region else evaluate)(Path(subject), run)
             ended = "scored"
     except LayerwiseError as error:
         emit({"error": str(error), "exit_code": error.exit_code})

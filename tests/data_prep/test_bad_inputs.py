@@ -18,6 +18,7 @@ from data_prep import prepare as common
 from data_prep.polyp import detector, prepare
 from data_prep.request import Request
 from layerwise.errors import InputError
+from layerwise.locks import LOCK
 
 Usage = namedtuple("Usage", "total used free")
 Harm = Callable[[Path, Path, Any], None]
@@ -221,6 +222,6 @@ def test_bad_input(bad: Bad, colon: Path, request_for: Callable[..., Request],
     assert not (dataset / "source.json").exists()
     left = {path.name for path in dataset.iterdir()}
     # Complete intermediate results may stay; sets of patches and partial files may not.
-    assert left <= {"inputs.json", "detections", "cases.csv", "candidates.csv"} \
+    assert left <= {LOCK, "inputs.json", "detections", "cases.csv", "candidates.csv"} \
         | ({"test"} if bad.harm is _users_folder else set())
     assert all((path / "seal.json").is_file() for path in dataset.glob("detections"))

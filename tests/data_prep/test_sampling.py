@@ -1,13 +1,15 @@
 """Balanced sets of patches."""
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import sampling
-from layerwise.contracts import BoxCandidate
+from layerwise.contracts import BoxCandidate, PixelCandidate
 from layerwise.errors import InputError
 
 VIEWS = tuple(f"view{i}" for i in range(120))
@@ -58,3 +60,25 @@ def test_every_view_in_order() -> None:
     assert [row.candidate.candidate for row in rows] == ["c0"] * 3 + ["c1"] * 3
     assert [row.view for row in rows[:3]] == [row.view for row in rows[3:]] == \
         ["view0", "view1", "view2"]
+
+
+def pixels(*counts: int) -> list[PixelCandidate]:
+    return [PixelCandidate("f", "g", f"{label}/{i}", "f:1" if label else "", label, i, 0)
+            for label, count in enumerate(counts) for i in range(count)]
+
+
+@given(counts=st.tuples(*[st.integers(1, 12)] * 3), views=st.integers(1, 4),
+       size=st.integers(3, 150), seed=st.integers(0, 5))
+def test_three_classes_in_thirds(counts: tuple[int, ...], views: int, size: int, seed: int) -> None:
+    pool = pixels(*counts)
+    rows = sampling.balanced(pool, VIEWS[:views], size, 3, np.random.default_rng(seed))
+    share = min(size // 3, views * min(counts))
+    assert Counter(row.candidate.label for row in rows) == dict.fromkeys(range(3), share)
+    assert len({(row.candidate.candidate, row.view) for row in rows}) == 3 * share
+
+
+def test_thirds_of_a_multiple_differ_by_one_at_most() -> None:
+    rows = sampling.balanced(pixels(40, 40, 40), VIEWS[:1], 100, 32, np.random.default_rng(0))
+    assert sorted(Counter(row.candidate.label for row in rows).values()) == [32, 32, 32]
+    rows = sampling.balanced(pixels(27, 27, 27), VIEWS[:1], 100, 16, np.random.default_rng(0))
+    assert sorted(Counter(row.candidate.label for row in rows).values()) == [26, 27, 27]

@@ -20,16 +20,22 @@ CHANNELS, UNITS = 8, 32
 Prepare = Callable[[list[str]], None]
 
 
-@pytest.fixture(scope="module")
-def narrow_table() -> Iterator[None]:
+def narrow_rows() -> tuple[alexnet.Layer, ...]:
     """Table I with 8 channels and 32 fully connected units: a snapshot has 63 KB, not 228 MB."""
-    full, rows, channels = alexnet.TABLE_I, [], 3
-    for row in full:
+    rows, channels = [], 3
+    for row in alexnet.TABLE_I:
         outputs = {"convolution": CHANNELS, "max pooling": channels}.get(
             row.type, UNITS if row.outputs else 0)
         rows.append(replace(row, inputs=(channels, *row.inputs[1:]), outputs=outputs))
         channels = outputs
-    alexnet.TABLE_I = tuple(rows)
+    return tuple(rows)
+
+
+@pytest.fixture(scope="module")
+def narrow_table() -> Iterator[None]:
+    """`narrow_rows` in place of Table I."""
+    full = alexnet.TABLE_I
+    alexnet.TABLE_I = narrow_rows()
     yield
     alexnet.TABLE_I = full
 

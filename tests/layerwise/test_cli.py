@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner
 
 from layerwise.cli import main
-from layerwise.tasks import TASKS
 
 
 def layerwise(*arguments: str):
@@ -26,15 +25,6 @@ def test_every_verb_explains_itself(verb):
     result = layerwise(verb, "--help")
     assert result.exit_code == 0
     assert main.commands[verb].help.split("\n")[0].rstrip(".")[:40] in result.output
-
-
-@pytest.mark.parametrize("task", [task for task in TASKS.values() if not task.ready])
-def test_a_task_without_data_preparation_is_refused(task):
-    done = run("train", task.name, "conv1")
-    ready = ", ".join(row.name for row in TASKS.values() if row.ready)
-    assert done.returncode == 2
-    assert done.stderr == \
-        f"layerwise: task {task.name} ({task.title}) is not ready yet; ready: {ready}\n"
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -279,15 +279,14 @@ def test_a_failed_run_does_not_stop_the_others(prepared, tmp_path):
     assert (runs[1].folder(tmp_path / "runs") / "scores.csv").exists()
 
 
-def test_an_unforeseen_failure_does_not_stop_the_others(prepared, tmp_path, monkeypatch):
+def test_an_unforeseen_failure_does_not_stop_the_others(prepared, tmp_path):
     def score_run(setting, run, children, on_event):
         if run.init == "scratch-xavier":
             raise ValueError("nobody thought of this")
-    monkeypatch.setattr("layerwise.sweep.score_run", score_run)
     shared = setting(prepared, tmp_path / "runs")
     runs = [make_run(shared, DEPTHS[name], 100, 7)
             for name in ("scratch-xavier", "scratch-gaussian")]
-    failed, well = sweep(shared, runs, 2, Children(), lambda run, event: None)
+    failed, well = sweep(shared, runs, 2, Children(), lambda run, event: None, score_run)
     log = runs[0].folder(tmp_path / "runs") / "error.log"
     assert failed.error == f"ValueError: nobody thought of this (see {log})"
     assert "in score_run" in log.read_text()

@@ -7,7 +7,8 @@ difference of two systems a paired one.
 G groups carry no more evidence than G numbers do: plain percentiles of many resamples are too
 narrow, by the factor sqrt((G - 1) / G) and by normal instead of t tails. Hesterberg's expanded
 percentiles ("What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015)
-make up for both; p values are corrected alike. G counts the groups that hold lesions.
+make up for both; p values are corrected alike. G counts the groups that hold lesions. An interval
+whose ends so few resamples reach that they are chance themselves is refused.
 """
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ from scipy.stats import t as student_t
 from layerwise.analysis.marks import Marks
 from layerwise.errors import LayerwiseError
 
-RESAMPLES = 2000
-FEW = 10  # resamples beyond zero below which a p value takes the tail as normal
+RESAMPLES = 20_000
+FEW = 10  # resamples: fewer beyond a point do not tell how likely it is to lie beyond it
 FEW_GROUPS_NOTE = ("The bootstrap over groups is corrected for their number, but with fewer than "
                    "some twenty it may still be too narrow.")
 
@@ -41,10 +42,14 @@ def seed_weights(seeds: int, resamples: int, entropy: Sequence[int]) -> np.ndarr
     """Share of each training run in every resample, float64 (resamples, seeds), rows sum to 1.
 
     Runs are drawn with replacement, so that differences between repeats of the training count.
-    With one run there is nothing to draw and every share is 1.
+    Draws of S runs vary by (S - 1) / S of what the runs do; the shares' distances from 1 / S are
+    stretched to make up for it, and some are negative. With one run every share is 1.
     """
     generator = np.random.default_rng(entropy)
-    return generator.multinomial(seeds, np.full(seeds, 1.0 / seeds), size=resamples) / seeds
+    drawn = generator.multinomial(seeds, np.full(seeds, 1.0 / seeds), size=resamples) / seeds
+    if seeds == 1:
+        return np.asarray(drawn)
+    return np.asarray(1 / seeds + np.sqrt(seeds / (seeds - 1)) * (drawn - 1 / seeds))
 
 
 def _cumulative(order: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
@@ -89,6 +94,26 @@ def resampled_sensitivity(marks: Marks, weights: np.ndarray, fps: Sequence[float
     return result
 
 
+def resampled_auc(marks: Marks, weights: np.ndarray) -> np.ndarray:
+    """AUC of all marks in every resample, ties counted half, float64 (resamples,).
+
+    weights: (resamples, G) as from `group_weights`. NaN in a resample without one of the classes.
+    What the positives of one group win against the negatives of another is counted once.
+    """
+    count = len(marks.groups)
+    wins = np.empty((count, count))
+    for group in range(count):
+        ranked = np.sort(marks.negatives[marks.negative_groups == group])
+        below, tied = (np.searchsorted(ranked, marks.positives, side) for side in ("left", "right"))
+        wins[:, group] = np.bincount(marks.positive_groups, (below + tied) / 2, minlength=count)
+    weights = weights.astype(np.float64)
+    positives, negatives = (weights @ np.bincount(of, minlength=count)
+                            for of in (marks.positive_groups, marks.negative_groups))
+    pairs = positives * negatives
+    won = np.einsum("bg,bg->b", weights @ wins, weights)
+    return np.where(pairs > 0, won / np.maximum(pairs, 1), np.nan)
+
+
 def _need_groups(groups: int) -> None:
     if groups < 2:
         raise LayerwiseError(f"{groups} group with lesions; a bootstrap needs at least two")
@@ -98,8 +123,8 @@ def percentile_interval(values: np.ndarray, groups: int, level: float = 0.95,
                         ) -> tuple[float, float]:
     """Expanded percentile interval of resampled values (resamples,), NaN left out.
 
-    groups: G above. Raises LayerwiseError for fewer than two, and when fewer than half of the
-    resamples have a value.
+    groups: G above. Raises LayerwiseError for fewer than two, when fewer than half of the
+    resamples have a value, and when fewer than FEW of them lie beyond each end.
     """
     _need_groups(groups)
     finite = values[np.isfinite(values)]
@@ -107,6 +132,9 @@ def percentile_interval(values: np.ndarray, groups: int, level: float = 0.95,
         raise LayerwiseError("most resamples hold no lesion; there are too few groups with lesions")
     tail = float(ndtr(-np.sqrt(groups / (groups - 1))
                       * student_t.ppf((1 + level) / 2, groups - 1)))
+    if tail * finite.size < FEW:
+        raise LayerwiseError(f"the ends of a {100 * level:.3g}% interval from {groups} groups lie "
+                             f"beyond what {finite.size:,} resamples show")
     low, high = np.quantile(finite, [tail, 1 - tail])
     return float(low), float(high)
 

@@ -13,8 +13,8 @@ from layerwise.analysis.compare import mean_errors_um, spread_um
 from layerwise.analysis.style import PAGE_INCHES
 from layerwise.analysis.systems import SYSTEMS, TEN_SYSTEMS
 from layerwise.errors import InputError
+from layerwise.runs import EXAMPLE
 
-EXAMPLE = "example.npz"
 TITLES = {"lumen_intima": "Lumen-intima interface", "media_adventitia":
           "Media-adventitia interface"}
 FIG9 = {"fig9a": "lumen_intima", "fig9b": "media_adventitia"}
@@ -77,8 +77,8 @@ def draw_example(run: Run, study: Study) -> Figure:
     for axes, letter in zip(grid, "abcde"):
         axes.set_xlabel(f"({letter})")
     figure.subplots_adjust(left=0.01, right=0.99, top=0.97, bottom=0.3, wspace=0.05)
-    figure.text(0.5, 0.03, f"{SYSTEMS[run.init].short}; green, solid: lumen-intima; red, dashed: "
-                f"media-adventitia · {study.stand_ins([run])}", ha="center", fontsize=6)
+    figure.text(0.5, 0.02, f"{SYSTEMS[run.init].short}; green, solid: lumen-intima; red, dashed: "
+                f"media-adventitia\n{study.stand_ins([run])}", ha="center", fontsize=6)
     return figure
 
 
@@ -109,7 +109,7 @@ def draw_boxes(study: Study, interface: str) -> Figure:
     axes.set_ylabel("Segmentation error (µm)")
     axes.set_title(TITLES[interface])
     axes.grid(True, axis="y")
-    figure.subplots_adjust(left=0.07, right=0.995, top=0.92, bottom=0.17)
+    figure.subplots_adjust(left=0.08, right=0.995, top=0.92, bottom=0.17)
     repeated = " · errors averaged over training runs, σ of single runs" \
         if any(len(study.of(init)) > 1 for init in inits) else ""
     figure.text(0.5, 0.015, f"{study.stand_ins()} · {errors[0].size} test regions of "

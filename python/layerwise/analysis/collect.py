@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from layerwise.analysis.boundary_error import BoundaryError, read_boundary_errors
-from layerwise.analysis.marks import Marks, froc_marks, roc_marks
+from layerwise.analysis.marks import (
+    Marks,
+    candidate_marks,
+    froc_marks,
+    roc_marks,
+    versus_rest,
+)
 from layerwise.analysis.provenance import (
     Scored,
     check_comparable,
@@ -27,7 +33,8 @@ from layerwise.analysis.provenance import (
 from layerwise.analysis.systems import SYSTEMS
 from layerwise.contracts import Case, read_cases, read_scores
 from layerwise.errors import InputError
-from layerwise.tasks import TASKS, Task
+from layerwise.runs import RESULT, read_json
+from layerwise.tasks import OWN, TASKS, Task, task_named
 
 CONFIG_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "task": str, "dataset": str, "init": str, "fraction": int, "seed": int,
@@ -39,7 +46,9 @@ CONFIG_KEYS: Mapping[str, type | tuple[type, ...]] = {
 class Run:
     """One finished run; `marks` for curves, `boundary` for boundary tasks (else empty).
 
-    test_set: seal of the candidates scored (see provenance), "" for boundary tasks.
+    candidates: every candidate a mark, the same as `marks` for an ROC task. test_set: seal of the
+    candidates scored (see provenance), "" for boundary tasks. still_improving: training used up its
+    iterations and the last validation was the best.
     """
 
     folder: Path
@@ -49,7 +58,9 @@ class Run:
     config: Mapping[str, Any]
     test_set: str = ""
     marks: Marks | None = None
+    candidates: Marks | None = None
     boundary: tuple[BoundaryError, ...] = ()
+    still_improving: bool = False
 
     @property
     def log(self) -> Path:
@@ -74,6 +85,10 @@ class Study:
     def inits(self, fraction: int = 100) -> list[str]:
         """The systems that have runs at `fraction` percent, in the paper's order."""
         return [init for init in SYSTEMS if self.of(init, fraction)]
+
+    def improving(self, init: str, fraction: int = 100) -> bool:
+        """Whether a run of the system was still improving when its training ended."""
+        return any(run.still_improving for run in self.of(init, fraction))
 
     @property
     def marks(self) -> Marks | None:
@@ -120,6 +135,18 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def _still_improving(path: Path) -> bool:
+    """From result.json, which the handcrafted system does not have."""
+    if not path.is_file():
+        return False
+    result = read_json(path)
+    for key in ("ended_by", "iterations", "best_iteration"):
+        if key not in result:
+            raise InputError(f"{path}: key {key} is missing")
+    return bool(result["ended_by"] != "patience"
+                and result["best_iteration"] == result["iterations"])
+
+
 def _read_run(folder: Path, task: Task, dataset: str, cases: Sequence[Case]) -> Run:
     path = folder / "config.json"
     config = read_config(path)
@@ -130,7 +157,8 @@ def _read_run(folder: Path, task: Task, dataset: str, cases: Sequence[Case]) -> 
             raise InputError(f"{path}: {key} is {config[key]!r}, but the folder says {expected!r}")
     if init not in SYSTEMS:
         raise InputError(f"{folder}: unknown system {init!r}; known: {', '.join(SYSTEMS)}")
-    run = Run(folder, init, config["fraction"], config["seed"], config)
+    run = Run(folder, init, config["fraction"], config["seed"], config,
+              still_improving=_still_improving(folder / RESULT))
     if task.evaluation == "boundary":
         return replace(run, boundary=tuple(read_boundary_errors(folder / "boundary.csv", cases)))
     path = folder / "scores.csv"
@@ -139,7 +167,8 @@ def _read_run(folder: Path, task: Task, dataset: str, cases: Sequence[Case]) -> 
         raise InputError(f"{path}: classes {', '.join(classes)}; task {task.name} has "
                          f"{', '.join(task.classes)}")
     build = froc_marks if task.evaluation == "froc" else roc_marks
-    return replace(run, marks=build(scores, cases, str(path)), test_set=seal_of(scores))
+    return replace(run, marks=build(scores, cases, str(path)),
+                   candidates=candidate_marks(scores, cases, str(path)), test_set=seal_of(scores))
 
 
 def _result_file(task: Task) -> str:
@@ -186,7 +215,44 @@ def _study_folders(root: Path) -> list[Path]:
         raise InputError(f"{root}: no such folder; give a folder of runs or results")
     if (root / "cases.csv").is_file():
         return [root.resolve()]
-    return sorted(path for task in TASKS for path in (root / task).glob("*") if path.is_dir())
+    return sorted(path for task in (*TASKS, OWN.name) for path in (root / task).glob("*")
+                  if path.is_dir())
+
+
+def _task_of(name: str, folders: Sequence[Path]) -> Task:
+    """The task's row; classes of your own images are in the settings of any run."""
+    configs = (path for folder in folders for path in sorted(folder.glob("*/*/*/config.json")))
+    path = next(configs, None) if name == OWN.name else None
+    return task_named(name, read_config(path)["classes"] if path else ())
+
+
+def _by_class(study: Study) -> list[Study]:
+    """A study of your own images with many classes as one for each class against the rest.
+
+    Classes that only one side of the test set has are left out; the data set's name is followed by
+    the class's.
+    """
+    task = study.task
+    if task.ranking != "one-vs-rest" or len(task.classes) < 3:
+        return [study]
+    studies = []
+    for label, name in enumerate(task.classes):
+        runs = [versus_rest_run(run, study.cases, label) for run in study.runs]
+        if any(run.marks is None or not min(run.marks.cases, run.marks.lesions) for run in runs):
+            continue
+        one = replace(task, title=f"{task.title}, {name} against the rest",
+                      classes=("rest", name))
+        studies.append(replace(study, task=one, dataset=f"{study.dataset}/{name}",
+                               runs=tuple(runs)))
+    return studies
+
+
+def versus_rest_run(run: Run, cases: Sequence[Case], label: int) -> Run:
+    """The run as one that tells a class from all others."""
+    path = run.folder / "scores.csv"
+    scores, _ = read_scores(path)
+    marks = roc_marks(versus_rest(scores, label), cases, str(path))
+    return replace(run, marks=marks, candidates=marks)
 
 
 def collect(results: Sequence[Path]) -> list[Study]:
@@ -202,11 +268,12 @@ def collect(results: Sequence[Path]) -> list[Study]:
         for folder in _study_folders(root):
             folders.setdefault((folder.parent.name, folder.name), []).append(folder)
     studies = []
-    for task in TASKS.values():
+    for task in (*TASKS, OWN.name):
         for name, dataset in sorted(folders):
-            study = _study(folders[name, dataset], task, dataset) if name == task.name else None
-            if study is not None:
-                studies.append(study)
+            if name == task:
+                here = folders[name, dataset]
+                study = _study(here, _task_of(name, here), dataset)
+                studies += _by_class(study) if study is not None else []
     if not studies:
         raise InputError(f"{', '.join(map(str, results))}: no runs found; expected folders "
                          "<task>/<dataset>/<init>/<fraction>/<seed>/ with a scores.csv")

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.stats import ttest_rel, wilcoxon
 
 from layerwise.analysis.bootstrap import (
+    RESAMPLES,
     expanded_p,
     group_weights,
     percentile_interval,
@@ -26,15 +27,17 @@ from layerwise.analysis.boundary_error import INTERFACES, errors_um
 from layerwise.analysis.collect import Study
 from layerwise.analysis.froc import froc
 from layerwise.analysis.intervals import Interval
-from layerwise.analysis.operating import BOOTSTRAP_SEED, Table
+from layerwise.analysis.operating import AUTO, BOOTSTRAP_SEED, Table, bar_method
 from layerwise.analysis.systems import SYSTEMS, TEN_SYSTEMS, pairs
-
-RESAMPLES = 20_000
+from layerwise.errors import LayerwiseError
 
 
 @dataclass(frozen=True)
 class PairedPoint:
-    """Systems `row` and `column` at one operating point; difference = row - column."""
+    """Systems `row` and `column` at one operating point; difference = row - column.
+
+    low, high: its 95% interval, NaN where there is none.
+    """
 
     row: str
     column: str
@@ -131,19 +134,28 @@ def resample(study: Study, points: Sequence[float], resamples: int = RESAMPLES) 
     return replace(found, estimates=estimates, draws=draws, seeds=seeds)
 
 
+def _interval(difference: np.ndarray, groups: int) -> tuple[float, float]:
+    """95% interval, NaN where the groups are too few for one."""
+    try:
+        return percentile_interval(difference, groups)
+    except LayerwiseError:
+        return np.nan, np.nan
+
+
 def compare_curves(study: Study, table: Table, resampled: Resampled,
-                   method: str = "idca") -> list[PairedPoint]:
+                   method: str = AUTO) -> list[PairedPoint]:
     """All pairs of the paper's ten systems that have runs, at every operating point.
 
-    method: of the error bars whose overlap the paper's rule looks at. Empty when the study has
-    fewer than two test groups.
+    method: of the error bars whose overlap the paper's rule looks at, see `bar_method`. Empty when
+    the study has fewer than two test groups.
     """
+    method = bar_method(study, method)
     inits = [init for init in TEN_SYSTEMS if (init, 100) in resampled.draws]
     found = []
     for row, column in pairs(inits):
         for i, point in enumerate(resampled.points):
             difference = resampled.draws[row, 100][:, i] - resampled.draws[column, 100][:, i]
-            low, high = percentile_interval(difference, resampled.groups)
+            low, high = _interval(difference, resampled.groups)
             found.append(PairedPoint(
                 row, column, point, table[row, 100].mean(method, point),
                 table[column, 100].mean(method, point),

@@ -60,7 +60,7 @@ def draw_convergence(study: Study) -> Figure:
     axes.set_ylim(0, 1)
     axes.set_xlabel("#mini−batches")
     axes.set_ylabel("AUC")
-    axes.set_title(TITLES[study.task.name])
+    axes.set_title(TITLES.get(study.task.name, study.task.title))
     axes.grid(True, which="major")
     axes.legend(loc="lower right", handlelength=3.0, framealpha=0.85)
     figure.subplots_adjust(left=0.13, right=0.97, top=0.92, bottom=0.22)

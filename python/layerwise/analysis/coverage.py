@@ -20,11 +20,15 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from tqdm import tqdm
 
-from layerwise.analysis.bootstrap import (
-    expanded_p,
-    group_weights,
-    plain_p,
-    resampled_sensitivity,
+from layerwise.analysis.coverage_paired import (
+    PAIRED,
+    RUNS,
+    PairedErrors,
+    RunCoverage,
+    paired_errors,
+    paired_table,
+    run_coverage,
+    run_table,
 )
 from layerwise.analysis.intervals import METHODS, Interval, sensitivity_intervals
 from layerwise.analysis.marks import Marks
@@ -33,8 +37,8 @@ from layerwise.contracts import write_bytes
 
 TARGET = (0.93, 0.97)
 RESAMPLES = 1000
+RESAMPLES_OF_FEW = 5000   # with fewer than 12 groups, whose interval ends lie further out
 SEED = 2002
-PAIRED_GROUPS = (6, 8, 12, 20)
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,13 @@ def simulate(scenario: Scenario, draws: int, seed: int) -> list[Coverage]:
     """Coverage of all methods at all points of a scenario."""
     truth = np.array([scenario.truth(point) for point in scenario.points])
     shape = (len(METHODS), truth.size)
+    resamples = RESAMPLES if scenario.groups >= 12 else RESAMPLES_OF_FEW
     covered, width, failures, doubted = (np.zeros(shape) for _ in range(4))
     for number in tqdm(range(draws), desc=scenario.name, unit="draw"):
         marks = draw(scenario, np.random.default_rng([seed, number]))
         for row, method in enumerate(METHODS):
             found = sensitivity_intervals(method, marks, scenario.points, seed=number,
-                                          resamples=RESAMPLES)
+                                          resamples=resamples)
             for column, one in enumerate(found):
                 if not isinstance(one, Interval):
                     failures[row, column] += 1
@@ -150,29 +155,6 @@ def simulate(scenario: Scenario, draws: int, seed: int) -> list[Coverage]:
                      float(width[row, i] / max(1, draws - failures[row, i])),
                      int(failures[row, i]), float(doubted[row, i] / draws), draws)
             for row, method in enumerate(METHODS) for i, point in enumerate(scenario.points)]
-
-
-@dataclass(frozen=True)
-class PairedError:
-    """How often the paired test calls two equal systems different at p < .05."""
-
-    groups: int
-    plain: float      # percentiles as they are
-    expanded: float   # corrected for the number of groups
-    draws: int
-
-
-def paired_errors(groups: int, draws: int, seed: int) -> PairedError:
-    """Two systems of one distribution, each with its own good and bad groups, at FPR 0.1."""
-    scenario = Scenario("", "roc", groups, 20 * groups, 1.0, 20.0, 1, _FRAMES, 0.2, (0.1,))
-    wrong = np.zeros(2)
-    for number in tqdm(range(draws), desc=f"paired test, {groups} groups", unit="draw"):
-        generator = np.random.default_rng([seed, number])
-        weights = group_weights(groups, RESAMPLES, number)
-        first, second = (resampled_sensitivity(draw(scenario, generator), weights, [0.1])[:, 0]
-                         for _ in range(2))
-        wrong += plain_p(first - second) < 0.05, expanded_p(first - second, groups) < 0.05
-    return PairedError(groups, float(wrong[0] / draws), float(wrong[1] / draws), draws)
 
 
 def coverage_table(found: Sequence[Coverage]) -> TextTable:
@@ -191,21 +173,12 @@ def coverage_table(found: Sequence[Coverage]) -> TextTable:
                      ("test set", "method", "FP per case or FPR", "true sensitivity", "coverage",
                       "mean width", "no interval", "misfit marked", "draws", "outside 93-97%"),
                      rows,
-                     f"Simulated scores, bootstrap with {RESAMPLES} resamples; a coverage of 95% "
+                     f"Simulated scores, bootstrap with {RESAMPLES} resamples, "
+                     f"{RESAMPLES_OF_FEW} for 6 groups; a coverage of 95% "
                      f"has a standard error of {errors}; no interval counts as not covered. Wilson "
                      "takes the threshold as known and lesions as independent; the "
                      "candidate-analysis model takes candidates as independent and scores as "
                      "binormal; the bootstrap cannot see a clustering that few groups do not show.")
-
-
-def paired_table(found: Sequence[PairedError]) -> TextTable:
-    """The paired test's error of the first kind, for reading."""
-    rows = tuple((str(one.groups), f"{100 * one.plain:.1f}%", f"{100 * one.expanded:.1f}%",
-                  str(one.draws)) for one in found)
-    return TextTable("paired", "Paired group bootstrap: how often equal systems differ at p < .05",
-                     ("groups", "plain percentiles", "expanded percentiles (used)", "draws"), rows,
-                     "Two systems of equal distribution with 20 + 20 marks per group, correlated "
-                     "0.2 within a group, at FPR 0.1. 5% is right.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -218,12 +191,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = [one for number, scenario in enumerate(SCENARIOS)
              for one in simulate(scenario, options.draws if scenario.main else options.more,
                                  SEED + number)]
-    paired = [paired_errors(groups, 2 * options.more, SEED) for groups in PAIRED_GROUPS]
-    text = f"{coverage_table(found).markdown()}\n{paired_table(paired).markdown()}"
-    write_bytes(options.out / "coverage.md", f"# Coverage by simulation\n\n{text}".encode())
-    records = {"coverage": [asdict(one) for one in found],
-               "paired": [asdict(one) for one in paired]}
-    write_bytes(options.out / "coverage.json", (json.dumps(records, indent=1) + "\n").encode())
+    paired = [paired_errors(setting, 2 * options.more, SEED) for setting in PAIRED]
+    runs = [run_coverage(setting, 5 * options.more, SEED) for setting in RUNS]
+    write(options.out, found, paired, runs)
+
+
+def write(out: Path, found: Sequence[Coverage], paired: Sequence[PairedErrors],
+          runs: Sequence[RunCoverage]) -> None:
+    """coverage.md and coverage.json of all three simulations."""
+    text = "\n".join(table.markdown() for table in (coverage_table(found), paired_table(paired),
+                                                    run_table(runs)))
+    write_bytes(out / "coverage.md", f"# Coverage by simulation\n\n{text}".encode())
+    records = {name: [asdict(one) for one in ones]
+               for name, ones in (("coverage", found), ("paired", paired), ("runs", runs))}
+    write_bytes(out / "coverage.json", (json.dumps(records, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

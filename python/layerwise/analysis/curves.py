@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from layerwise.analysis.collect import Run, Study
 from layerwise.analysis.curve_caption import curve_caption
 from layerwise.analysis.froc import Froc, froc
-from layerwise.analysis.operating import Table, points_of
+from layerwise.analysis.operating import AUTO, Table, bar_method, points_of
 from layerwise.analysis.style import COLUMN_INCHES, PAGE_INCHES
 from layerwise.analysis.systems import SYSTEMS
 
@@ -81,6 +81,12 @@ CURVE_FIGURES = (
     CurveFigure("fig6b", "frames", (_reduced(100), _reduced(10), _reduced(5), _reduced(1)),
                 ("100% training data", "10% training data", "5% training data",
                  "1% training data"), "1−specificity", (0.05, 0.5), (0.5, 1.0)),
+    CurveFigure("depths", "own", (_all_data("fc8", "fc7", "fc6", "conv5", "conv4", "conv3", "conv2",
+                                            "conv1", "scratch-gaussian"),), ("ROC Analysis",),
+                "1−specificity", (0.0, 1.0), (0.0, 1.0)),
+    CurveFigure("fractions", "own", (_reduced(100), _reduced(50), _reduced(25)),
+                ("100% training data", "50% training data", "25% training data"),
+                "1−specificity", (0.0, 1.0), (0.0, 1.0)),
 )
 
 
@@ -149,12 +155,12 @@ def _draw_curve(axes: Axes, spec: CurveFigure, runs: Sequence[Run], table: Table
                       markerfacecolor=style.get("markerfacecolor", style["color"]),
                       markeredgewidth=0.3, capsize=1.8, elinewidth=0.8, capthick=0.8,
                       linestyle="none", zorder=3)
-        bottom, top = min(bottom, bar.estimate), max(top, bar.high)
+        bottom, top = min(bottom, bar.low), max(top, bar.high)
     return bottom, top
 
 
 def _set_axes(axes: Axes, spec: CurveFigure, bottom: float, top: float) -> None:
-    low, high = spec.y_limits    # the paper's, unless operating points lie outside
+    low, high = spec.y_limits    # the paper's, unless error bars lie outside
     axes.set_ylim(low if bottom >= low else np.floor(bottom * 10) / 10,
                   high if top <= high + 1e-9 else 1.0)
     axes.set_xlim(*spec.x_limits)
@@ -168,12 +174,13 @@ def _set_axes(axes: Axes, spec: CurveFigure, bottom: float, top: float) -> None:
     axes.grid(True, which="major")
 
 
-def draw_curves(spec: CurveFigure, study: Study, table: Table, method: str = "idca") -> Figure:
+def draw_curves(spec: CurveFigure, study: Study, table: Table, method: str = AUTO) -> Figure:
     """Draw a figure from whichever of its systems have runs (at least one of them).
 
-    Error bars: `method` at the task's operating points inside the axes, shifted sideways so that
-    they do not hide one another. The caption line names stand-ins and the bars' method.
+    Error bars: `method` (see `bar_method`) at the task's operating points inside the axes, shifted
+    sideways so that they do not hide one another. The caption names stand-ins and the bars' method.
     """
+    method = bar_method(study, method)
     present = [[key for key in panel if study.of(*key)] for panel in spec.panels]
     keys = spec.systems()
     bars = [(f"{SYSTEMS[init].short} at {point:g}", table[init, fraction].mean(method, point))

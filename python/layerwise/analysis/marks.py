@@ -9,7 +9,7 @@ and the rates are per negative and per positive.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,6 +61,20 @@ def resolved(point: float, marks: Marks) -> bool:
     With 233 frames, 0.001 false positives per frame would mean none at all.
     """
     return point * marks.cases >= MIN_FALSE_POSITIVES * (1 - 1e-12)
+
+
+def chance_sensitivity(marks: Marks, candidates: Marks, point: float) -> float:
+    """Expected sensitivity of random scores at a false-positive rate; for kind "roc" the rate.
+
+    marks, candidates: one run's marks for its curve, and with every candidate a mark. A lesion is
+    detected when one of its candidates is among the marked; each lesion is given the mean number of
+    them, which is no smaller a chance than theirs.
+    """
+    if not marks.positives.size or not marks.negatives.size:
+        return 0.0
+    marked = min(1.0, point * marks.cases / marks.negatives.size)
+    each = candidates.positives.size / marks.positives.size
+    return float(marks.positives.size / marks.lesions * (1 - (1 - marked) ** each))
 
 
 def positive_scores(scores: Sequence[Score]) -> np.ndarray:
@@ -132,17 +146,33 @@ def froc_marks(scores: Sequence[Score], cases: Sequence[Case], name: str = "scor
                  negative_units=units[0], positive_units=units[1])
 
 
+def versus_rest(scores: Sequence[Score], label: int) -> list[Score]:
+    """Scores of one class against all others: two probabilities, and label 1 for the class."""
+    return [replace(row, label=int(row.label == label),
+                    probabilities=(min(1.0, sum(row.probabilities) - row.probabilities[label]),
+                                   row.probabilities[label])) for row in scores]
+
+
 def roc_marks(scores: Sequence[Score], cases: Sequence[Case], name: str = "scores.csv") -> Marks:
-    """Marks of an ROC analysis of the rows as they are; label 0 is the negative class.
+    """`candidate_marks` of a task whose cases are its candidates: each test case must have one.
 
     Raises InputError (naming `name`) for a row outside the test split or a test case without one.
     """
-    test = _test_cases(cases, name)
-    _check_rows(scores, test, name)
-    absent = sorted(set(test) - {row.case for row in scores})
+    absent = sorted(set(_test_cases(cases, name)) - {row.case for row in scores})
     if absent:
         raise InputError(f"{name}: test case {absent[0]} has no score ({len(absent)} such cases); "
                          "score the whole test set again")
+    return candidate_marks(scores, cases, name)
+
+
+def candidate_marks(scores: Sequence[Score], cases: Sequence[Case],
+                    name: str = "scores.csv") -> Marks:
+    """Marks of an ROC analysis of the rows as they are; label 0 is the negative class.
+
+    Raises InputError (naming `name`) for a row outside the test split.
+    """
+    test = _test_cases(cases, name)
+    _check_rows(scores, test, name)
     names = tuple(sorted({case.group for case in test.values()}))
     index = {group: i for i, group in enumerate(names)}
     values = positive_scores(scores)

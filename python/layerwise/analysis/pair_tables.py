@@ -7,13 +7,17 @@ from layerwise.analysis.bootstrap import FEW_GROUPS_NOTE, attainable_p
 from layerwise.analysis.boundary_error import INTERFACES
 from layerwise.analysis.collect import Study
 from layerwise.analysis.compare import PairedError, PairedPoint, mean_errors_um, spread_um
+from layerwise.analysis.intervals import METHOD_NAMES
 from layerwise.analysis.marks import MIN_FALSE_POSITIVES, resolved
+from layerwise.analysis.operating import AUTO, bar_method
 from layerwise.analysis.paper_values import FIG9_UM, PRINTED_POINTS, S4_P, SIGNIFICANT
-from layerwise.analysis.systems import SYSTEMS, TEN_SYSTEMS
+from layerwise.analysis.systems import IMPROVING_NOTE, SYSTEMS, TEN_SYSTEMS
 from layerwise.analysis.textable import TextTable
 
 CURVE_TABLES = {"polyp": "S1", "pe": "S2", "frames": "S3"}
 _SIGNS = {1: "+", -1: "−"}
+_NOT_SIGNIFICANT = "n.s.: not significant."
+Pairs = dict[tuple[str, str], "list[PairedPoint]"]   # (row, column): one per operating point
 _PAPER = (("data", "the paper's"), ("source weights", "the paper's"))
 
 
@@ -28,14 +32,21 @@ def triangle(name: str, title: str, inits: Sequence[str], cell: Callable[[str, s
                      origin)
 
 
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
+
+
+def _point(study: Study, pair: PairedPoint, sign: str = "") -> str:
+    """An operating point, marked when the test set does not resolve it."""
+    marks = study.marks
+    return f"{pair.point:g}{sign}" + ("" if marks is None or resolved(pair.point, marks) else "°")
+
+
 def _signed(study: Study, pairs: Sequence[PairedPoint],
             sign: Callable[[PairedPoint], int]) -> str:
-    """The points at which a pair differs; those that the test set does not resolve are marked."""
-    marks = study.marks
-    found = [f"{pair.point:g}{_SIGNS[sign(pair)]}"
-             + ("" if marks is None or resolved(pair.point, marks) else "°")
-             for pair in pairs if sign(pair)]
-    return ", ".join(found) or "n.s."
+    """The points at which a pair differs."""
+    return ", ".join(_point(study, pair, _SIGNS[sign(pair)])
+                     for pair in pairs if sign(pair)) or "n.s."
 
 
 def _paper_curve_table(study: Study, name: str, inits: Sequence[str]) -> TextTable:
@@ -51,49 +62,84 @@ def _paper_curve_table(study: Study, name: str, inits: Sequence[str]) -> TextTab
                     "paper does not print the direction of a difference.", _PAPER)
 
 
-def curve_tables(study: Study, compared: Sequence[PairedPoint]) -> list[TextTable]:
-    """The paper's rule on our runs, the paired bootstrap, the paper's own table, all numbers."""
+def _rule_note(compared: Sequence[PairedPoint], method: str) -> str:
+    """What the paper's rule is worth: how many of its differences a paired test shares."""
+    apart = [pair for pair in compared if pair.bars_apart]
+    shared = sum(pair.p < 0.05 for pair in apart)
+    return (f"Bars: {METHOD_NAMES[method]}. Of {len(compared)} comparisons {len(apart)} are apart, "
+            f"of which {shared} have a paired p < .05 uncorrected. The paper's bars assume "
+            "independent candidates, and its rule that the two systems were tested on different "
+            "sets; repeats of the training are not accounted for.")
+
+
+def _bootstrap_table(study: Study, name: str, inits: Sequence[str], pairs: Pairs,
+                     families: Sequence[int], note: str) -> TextTable:
+    """What is significant after Holm; the plain p values where nothing could be."""
+    groups = study.evidence_groups
+    floor = attainable_p(groups)
+    if floor * min(families) < 0.05:
+        tested = f"Holm over the {families[0]} comparisons at the table's points" + "".join(
+            f" and over the {size} at the others" for size in families[1:])
+        return triangle(
+            f"table-{name}-bootstrap", f"Table {name}: paired group bootstrap, p < .05 after "
+            f"{tested}; smallest attainable p {floor:.2g} before the correction", inits,
+            lambda row, column: _signed(study, pairs[row, column], lambda pair: pair.holm_sign),
+            f"{note} {_NOT_SIGNIFICANT} {FEW_GROUPS_NOTE}", study.origin())
+    least = format_p(min(1.0, floor * min(families)))
+    return triangle(
+        f"table-{name}-bootstrap", f"Table {name}: paired group bootstrap, p uncorrected", inits,
+        lambda row, column: ", ".join(
+            f"{_point(study, pair)}: {format_p(pair.p)}{_SIGNS.get(_sign(pair.difference), '')}"
+            for pair in pairs[row, column]),
+        f"After Holm over {min(families)} comparisons this cannot be decided with {groups} groups "
+        f"(smallest attainable corrected p = {least}). Uncorrected no p is below "
+        f"{format_p(floor)}, and one in twenty is below .05 where nothing differs. {note} "
+        f"{FEW_GROUPS_NOTE}", study.origin())
+
+
+def curve_tables(study: Study, compared: Sequence[PairedPoint],
+                 method: str = AUTO) -> list[TextTable]:
+    """The paper's rule on our runs, the paired bootstrap, the paper's own table, all numbers.
+
+    method: the one `compared` was made with.
+    """
     if not compared:
         return []
-    name = CURVE_TABLES[study.task.name]
+    name = CURVE_TABLES.get(study.task.name, study.task.name)
     inits = [init for init in TEN_SYSTEMS if study.of(init)]
-    by_pair: dict[tuple[str, str], list[PairedPoint]] = {}
+    by_pair: Pairs = {}
     for pair in compared:
         by_pair.setdefault((pair.row, pair.column), []).append(pair)
     unresolved = [f"{pair.point:g}" for pair in by_pair[compared[0].row, compared[0].column]
                   if study.marks is not None and not resolved(pair.point, study.marks)]
     note = (f"{study.stand_ins()}. {study.evidence_groups} test groups with lesions. +: the row's "
-            "system is the more sensitive at this operating point, −: the less, n.s.: not "
-            "significant.")
+            "system is the more sensitive at this operating point, −: the less.")
     if unresolved:
         note += (f" °: the test set allows fewer than {MIN_FALSE_POSITIVES} false positives at "
                  f"{', '.join(unresolved)}, which it therefore does not resolve.")
+    improving = [SYSTEMS[init].short for init in inits if study.improving(init)]
+    if improving:
+        note += f" Still improving when training ended: {', '.join(improving)}."
     family = sum(pair.point in study.task.operating_points for pair in compared)
-    extra = len(compared) - family
-    tested = f"Holm over the {family} comparisons at the table's points" \
-        + (f" and over the {extra} at the others" if extra else "")
-    floor = attainable_p(study.evidence_groups)
+    families = [size for size in (family, len(compared) - family) if size]
     return [
         triangle(f"table-{name}", f"Table {name}: 95% error bars that do not overlap "
                  "(the paper's rule)", inits,
                  lambda row, column: _signed(study, by_pair[row, column],
                                              lambda pair: pair.bars_sign),
-                 f"{note} Repeats of the training are not accounted for.", study.origin()),
-        triangle(f"table-{name}-bootstrap", f"Table {name}: paired group bootstrap, p < .05 after "
-                 f"{tested}; smallest attainable p {floor:.2g} before the correction", inits,
-                 lambda row, column: _signed(study, by_pair[row, column],
-                                             lambda pair: pair.holm_sign),
-                 f"{note} {FEW_GROUPS_NOTE}", study.origin()),
-        _paper_curve_table(study, name, inits),
+                 f"{note} {_NOT_SIGNIFICANT} {_rule_note(compared, bar_method(study, method))}",
+                 study.origin()),
+        _bootstrap_table(study, name, inits, by_pair, families, note),
+        *([_paper_curve_table(study, name, inits)] if study.task.name in SIGNIFICANT else []),
         _all_numbers(study, name, compared),
     ]
 
 
 def _all_numbers(study: Study, name: str, compared: Sequence[PairedPoint]) -> TextTable:
-    paper = SIGNIFICANT[study.task.name]
+    paper = SIGNIFICANT.get(study.task.name, {})
 
     def printed(pair: PairedPoint) -> tuple[str, str]:
-        if pair.point not in PRINTED_POINTS[study.task.name]:
+        if pair.point not in PRINTED_POINTS.get(study.task.name, ()):
             return "", ""
         found = paper[pair.row, pair.column]
         return str(int(pair.point in found.points)), str(int(found.certain))
@@ -110,12 +156,13 @@ def _all_numbers(study: Study, name: str, compared: Sequence[PairedPoint]) -> Te
                       "difference low", "difference high", "p", "p Holm", "paper: apart",
                       "paper: certain"), rows,
                      f"{study.stand_ins()}. The difference of the step curves and its interval are "
-                     "by paired group bootstrap, no interval where all resamples agree; the bars "
+                     "by paired group bootstrap, no interval where all resamples agree or the "
+                     "groups are too few; the bars "
                      f"are those of the figures. {FEW_GROUPS_NOTE}", study.origin())
 
 
 def _ends(pair: PairedPoint) -> tuple[str, str]:
-    if pair.low >= pair.high:
+    if not pair.low < pair.high:
         return "", ""
     return f"{pair.low:.4f}", f"{pair.high:.4f}"
 
@@ -159,14 +206,15 @@ def boundary_tables(study: Study, compared: Sequence[PairedError]) -> list[TextT
 def _fig9_table(study: Study, inits: Sequence[str]) -> TextTable:
     rows = []
     for init in inits:
-        cells = [SYSTEMS[init].short]
+        cells = [SYSTEMS[init].short + (" ‡" if study.improving(init) else "")]
         for interface in INTERFACES:
             mean, deviation = FIG9_UM[interface][init]
             cells += [f"{mean_errors_um(study, init, interface).mean():.2f} ± "
                       f"{spread_um(study, init, interface):.2f}", f"{mean:.2f} ± {deviation:.2f}"]
         rows.append(tuple(cells))
+    note = f" {IMPROVING_NOTE}" if any(study.improving(init) for init in inits) else ""
     return TextTable("fig9", "Fig. 9: error of the interface, mean ± SD",
                      ("system", "lumen-intima, ours", "lumen-intima, paper",
                       "media-adventitia, ours", "media-adventitia, paper"), tuple(rows),
                      f"{study.stand_ins()}. Micrometres; SD over regions, the mean over the "
-                     "training runs.", study.origin())
+                     f"training runs.{note}", study.origin())

@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from layerwise.analysis.auc import auc_table
 from layerwise.analysis.claims import claim_table, judge_all
 from layerwise.analysis.collect import Run, Study, collect
 from layerwise.analysis.compare import compare_curves, compare_errors, resample
 from layerwise.analysis.convergence_figure import draw_training, logged
 from layerwise.analysis.figures import figures_of
-from layerwise.analysis.operating import operating_table, points_of
+from layerwise.analysis.operating import AUTO, operating_table, points_of
 from layerwise.analysis.pair_tables import boundary_tables, curve_tables
 from layerwise.analysis.patch_examples import patch_rows
 from layerwise.analysis.style import encode, figure_style
 from layerwise.analysis.systems import SYSTEMS
-from layerwise.analysis.tables import auc_table, operating_tables
+from layerwise.analysis.tables import operating_tables
 from layerwise.analysis.textable import TextTable
 from layerwise.contracts import write_bytes
 from layerwise.errors import LayerwiseError
@@ -56,6 +57,7 @@ _CAPTIONS = {
     "fine-tuning, scratch, handcrafted", "fig6b": "Fig. 6b: less training data",
     "fig8": "Fig. 8: tracing the interfaces", "fig9a": "Fig. 9a: lumen-intima interface",
     "fig9b": "Fig. 9b: media-adventitia interface", "fig10": "Fig. 10: convergence",
+    "depths": "Depths of fine-tuning, scratch", "fractions": "Less training data",
 }
 
 
@@ -112,7 +114,7 @@ def _patches(study: Study) -> str:
     return "\n".join(parts)
 
 
-def page_of(study: Study, page: Path, method: str = "idca") -> str:
+def page_of(study: Study, page: Path, method: str = AUTO) -> str:
     """The page's HTML; `page` is where it will lie (links to files are relative to it)."""
     table = operating_table(study)
     boundary = study.task.evaluation == "boundary"
@@ -129,7 +131,8 @@ def page_of(study: Study, page: Path, method: str = "idca") -> str:
         results = results[:1]
     else:
         results = [*operating_tables(study, table), auc_table(study)]
-        pairs = curve_tables(study, compare_curves(study, table, resampled, method))
+        compared = compare_curves(study, table, resampled, method)
+        pairs = curve_tables(study, compared, method)
     sections = (
         ("claims", "The paper's claims", claim_table(study, judge_all(study, resampled)).html()),
         ("figures", "Figures", f'<div class="figures">{"".join(figures)}</div>'),
@@ -156,10 +159,11 @@ def page_of(study: Study, page: Path, method: str = "idca") -> str:
             f"<nav>{links}</nav>\n{body}\n</body></html>\n")
 
 
-def write_report(results: Sequence[Path], out: Path, method: str = "idca") -> list[Path]:
+def write_report(results: Sequence[Path], out: Path, method: str = AUTO) -> list[Path]:
     """`<out>/<task>/<dataset>/report.html` for every study under `results`; returns the files.
 
-    method: of the error bars. Raises InputError as `collect` does. The pages need no other file.
+    method: of the error bars (see `bar_method`). Raises InputError as `collect` does. The pages
+    need no other file.
     """
     written = []
     for study in collect(results):

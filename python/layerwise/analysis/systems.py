@@ -49,6 +49,14 @@ TEN_SYSTEMS = ("fc8", "fc7", "fc6", "conv5", "conv4", "conv3", "conv2", "conv1",
                "scratch-gaussian", "handcrafted")  # rows and columns of Tables S1-S4
 
 
+IMPROVING_NOTE = ("‡: still improving when training ended: its best validation was the last one.")
+
+
+def title(init: str, improving: bool) -> str:
+    """A system's label in tables, marked when a run of it was still improving."""
+    return SYSTEMS[init].label + (" ‡" if improving else "")
+
+
 def pairs(inits: Sequence[str]) -> list[tuple[str, str]]:
     """Every pair (row, column) of the lower triangle, in the order of the paper's tables."""
     return [(row, column) for i, row in enumerate(inits) for column in inits[:i]]

@@ -5,18 +5,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from layerwise.alexnet import TABLE_I, Layer
+from layerwise.analysis.auc import auc_table
 from layerwise.analysis.bootstrap import FEW_GROUPS_NOTE
 from layerwise.analysis.collect import Study, collect
 from layerwise.analysis.compare import compare_curves, compare_errors, resample
-from layerwise.analysis.delong import auc_interval
 from layerwise.analysis.intervals import METHOD_NAMES, METHODS, Interval
 from layerwise.analysis.marks import MIN_FALSE_POSITIVES, Marks, resolved
-from layerwise.analysis.operating import Operating, Table, operating_table, point_label, points_of
+from layerwise.analysis.operating import (
+    AUTO,
+    Operating,
+    Table,
+    operating_table,
+    point_label,
+    points_of,
+)
 from layerwise.analysis.pair_tables import boundary_tables, curve_tables
-from layerwise.analysis.systems import SYSTEMS
+from layerwise.analysis.systems import IMPROVING_NOTE, title
 from layerwise.analysis.textable import TextTable, write_document
 from layerwise.depths import DEPTHS, GAMMA, LAYERS, MOMENTUM
-from layerwise.ranking import area_under_roc
 
 _LIMITS = {
     "idca": "The paper's reference, by the delta method: a fitted curve, not the step curve; too "
@@ -33,13 +39,16 @@ def _cell(interval: Interval, method: str) -> str:
     return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]{used}{doubt}"
 
 
-def _rows(operating: Operating, method: str) -> list[tuple[str, ...]]:
-    head = (SYSTEMS[operating.init].label, f"{operating.fraction}%")
-    rows = [(*head, str(seed), *(_cell(one, method) for one in intervals))
-            for seed, intervals in zip(operating.seeds, operating.intervals[method])]
+def _rows(study: Study, operating: Operating, method: str) -> list[tuple[str, ...]]:
+    init, share = operating.init, f"{operating.fraction}%"
+    rows = [(title(init, run.still_improving), share, str(run.seed),
+             *(_cell(one, method) for one in intervals))
+            for run, intervals in zip(study.of(init, operating.fraction),
+                                      operating.intervals[method])]
     if len(rows) > 1:
-        rows.append((*head, "mean", *(_cell(operating.mean(method, point), method)
-                                      for point in operating.points)))
+        rows.append((title(init, study.improving(init, operating.fraction)), share, "mean",
+                     *(_cell(operating.mean(method, point), method)
+                       for point in operating.points)))
     return rows
 
 
@@ -79,36 +88,16 @@ def operating_tables(study: Study, table: Table) -> list[TextTable]:
             f"{marks.lesion_groups} of them. \"mean\" is the mean over the seeds of the estimate "
             "and of both ends of the interval; that another training run would give another "
             f"network is in no interval.{_unresolved(study, marks)}")
+    if any(run.still_improving for run in study.runs):
+        note += f" {IMPROVING_NOTE}"
     columns = ("system", "training data", "seed",
                *(point_label(study.task, point) + ("" if resolved(point, marks) else " °")
                  for point in points_of(study.task)))
     return [TextTable(
         f"operating-{method}", f"Sensitivity [95% interval], {METHOD_NAMES[method]}", columns,
-        tuple(row for operating in table.values() for row in _rows(operating, method)),
+        tuple(row for operating in table.values() for row in _rows(study, operating, method)),
         f"{note} {_LIMITS[method]}{_exceptions(table, method)}", study.origin())
         for method in METHODS]
-
-
-def auc_table(study: Study) -> TextTable:
-    """AUC of the test candidates (lesions by their best candidate) with DeLong's interval."""
-    rows = []
-    for run in study.runs:
-        if run.marks is None:
-            continue
-        text, (negatives, positives) = "-", (run.marks.negatives, run.marks.positives)
-        if min(negatives.size, positives.size):
-            ends = auc_interval(negatives, positives)
-            text = f"{area_under_roc(negatives, positives):.4f} " + (
-                "[no interval]" if ends is None else f"[{ends[0]:.4f}, {ends[1]:.4f}]")
-        rows.append((SYSTEMS[run.init].label, f"{run.fraction}%", str(run.seed), text))
-    froc = study.task.evaluation == "froc"
-    note = "The interval takes marks as independent; there is none with fewer than two marks of " \
-        "a class or with perfect separation." + (
-            " A lesion counts by the highest score among its candidates, against single false "
-            "positives; missed lesions are left out." if froc else "")
-    return TextTable("auc", "AUC of the test candidates [95% interval, DeLong]",
-                     ("system", "training data", "seed", "AUC"), tuple(rows),
-                     f"{study.stand_ins()}. {note}", study.origin())
 
 
 def table_i() -> TextTable:
@@ -137,11 +126,11 @@ def table_ii() -> TextTable:
                      "The learning rate of a bias is twice that of its weights.")
 
 
-def write_tables(results: Sequence[Path], out: Path) -> list[Path]:
+def write_tables(results: Sequence[Path], out: Path, method: str = AUTO) -> list[Path]:
     """All tables of all runs under `results`, as Markdown, LaTeX and CSV; returns the files.
 
-    Tables I and II go to `out`, the others to `<out>/<task>/<dataset>/`. Raises InputError as
-    `collect` does.
+    Tables I and II go to `out`, the others to `<out>/<task>/<dataset>/`. method: of the error bars
+    in the tables of pairs, see `bar_method`. Raises InputError as `collect` does.
     """
     written = write_document(out / "tables-I-II", "Network and learning parameters",
                              [table_i(), table_ii()])
@@ -155,6 +144,6 @@ def write_tables(results: Sequence[Path], out: Path) -> list[Path]:
         table = operating_table(study)
         written += write_document(folder / "operating-points", heading,
                                   [*operating_tables(study, table), auc_table(study)])
-        compared = compare_curves(study, table, resample(study, points_of(study.task)))
-        written += write_document(folder / "pairs", heading, curve_tables(study, compared))
+        compared = compare_curves(study, table, resample(study, points_of(study.task)), method)
+        written += write_document(folder / "pairs", heading, curve_tables(study, compared, method))
     return written

@@ -1,10 +1,12 @@
-"""Decide the paper's claims from the scores: supported, contradicted or undecided.
+"""Decide the paper's claims from the scores: supported, contradicted, undecided, not evaluable.
 
 The interval that decides is that of the paired bootstrap over test groups (videos, patients,
 subjects) and training runs: it respects that candidates of one group are alike, that all systems
 saw the same test set, and that another training run would give another network. A claim with
 several contrasts is supported when each is, and contradicted when any is (see claim_rules for the
-levels); the interval shown is that of the contrast that stands in its way most.
+levels); the interval shown is that of the contrast that stands in its way most. Without MIN_SEEDS
+training runs of each system in it nothing is decided: one run each tells two networks apart, not
+two ways of training.
 """
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from layerwise.analysis.bootstrap import group_weights
-from layerwise.analysis.boundary_error import INTERFACES, errors_um
+from layerwise.analysis.claim_evidence import WHOLE, at_chance, resample_errors
 from layerwise.analysis.claim_rows import (
+    CHANCE_MARGIN,
     CLAIMS,
     ERROR_MARGIN_UM,
     SENSITIVITY_FLOOR,
@@ -26,16 +28,16 @@ from layerwise.analysis.claim_rows import (
 )
 from layerwise.analysis.claim_rules import Measured, decide, decide_sooner
 from layerwise.analysis.collect import Study
-from layerwise.analysis.compare import RESAMPLES, Resampled, region_groups, resample, runs_drawn
+from layerwise.analysis.compare import Resampled, resample
 from layerwise.analysis.convergence import common_goal, log2_ratio, reached, read_log
 from layerwise.analysis.convergence_figure import logged
 from layerwise.analysis.marks import resolved
-from layerwise.analysis.operating import BOOTSTRAP_SEED, point_label, points_of
+from layerwise.analysis.operating import point_label, points_of
 from layerwise.analysis.systems import SYSTEMS
 
 MIN_GROUPS = 6   # fewer cannot give p < 0.05 (2^(1 - 5) is 0.06)
-MIN_SEEDS = 3    # a t interval over two seeds says nothing
-WHOLE = (0.0,)   # boundaries have no operating points: one value per system
+MIN_SEEDS = 3    # runs of a system: fewer say too little of how much its training varies
+ONE_RUN = "one run per system: a difference between two networks, not between depths"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Verdict:
 
     unit: of estimate, low and high; level: of their interval. points: the operating points used.
     groups: how many test groups with lesions (for convergence, seeds) decide, `evidence` the same
-    in words. seeds: training runs of the system with the fewest.
+    in words. seeds: training runs of the system in the deciding contrast that has the fewest.
     """
 
     claim: str
@@ -64,28 +66,6 @@ class Verdict:
     seeds: int
     stand_ins: str
     reason: str
-
-
-def resample_errors(study: Study) -> Resampled:
-    """Negated mean error over regions and both interfaces, micrometres, in resamples of subjects.
-
-    As `compare.resample`, with one column.
-    """
-    found = Resampled(WHOLE, study.test_groups, {}, {}, {})
-    if found.groups < 2:
-        return found
-    weights = group_weights(found.groups, RESAMPLES, BOOTSTRAP_SEED)
-    index = region_groups(study)
-    sizes = weights @ np.bincount(index)
-    estimates, draws, seeds = {}, {}, {}
-    for key in dict.fromkeys((run.init, run.fraction) for run in study.runs):
-        errors = [np.mean([errors_um(run.boundary, one) for one in INTERFACES], axis=0)
-                  for run in study.of(*key)]
-        sums = np.array([np.bincount(index, weights=one) for one in errors])
-        shares = runs_drawn(key, len(errors), RESAMPLES)
-        draws[key] = -np.einsum("bs,bs->b", shares, weights @ sums.T)[:, None] / sizes[:, None]
-        estimates[key], seeds[key] = np.array([-np.mean(errors)]), len(errors)
-    return replace(found, estimates=estimates, draws=draws, seeds=seeds)
 
 
 def _measure(claim: Claim, contrast: Contrast, source: Resampled, points: Sequence[float],
@@ -123,10 +103,21 @@ def _sooner(study: Study, contrast: Contrast, contrasts: int) -> tuple[Measured 
     return decide_sooner(ratios, contrasts) if len(ratios) > 1 else None, len(ratios)
 
 
-def _name(keys: Sequence[SystemKey]) -> str:
-    text = " + ".join(SYSTEMS[init].short + (f" at {fraction}%" if fraction != 100 else "")
-                      for init, fraction in keys)
-    return f"({text})" if len(keys) > 1 else text
+def _name(keys: Sequence[SystemKey], join: str) -> str:
+    return join.join(SYSTEMS[init].short + (f" at {fraction}%" if fraction != 100 else "")
+                     for init, fraction in keys)
+
+
+def _sum(keys: Sequence[SystemKey]) -> str:
+    return f"({_name(keys, ' + ')})" if len(keys) > 1 else _name(keys, "")
+
+
+def _wanted(claim: Claim, study: Study) -> tuple[float, ...]:
+    return claim.points or study.task.operating_points
+
+
+def _labels(study: Study, points: Sequence[float]) -> str:
+    return ", ".join(point_label(study.task, point) for point in points)
 
 
 def _points(claim: Claim, study: Study) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -134,16 +125,42 @@ def _points(claim: Claim, study: Study) -> tuple[tuple[float, ...], tuple[float,
     marks = study.marks
     if study.task.evaluation == "boundary" or marks is None:
         return WHOLE, ()
-    wanted = claim.points or study.task.operating_points
-    used = tuple(point for point in wanted if resolved(point, marks))
+    used = tuple(point for point in _wanted(claim, study) if resolved(point, marks))
     others = tuple(point for point in points_of(study.task) if resolved(point, marks))
     return used, () if used else others
 
 
-def _seeds(claim: Claim, source: Resampled) -> int:
-    keys = {key for contrast in claim.contrasts for key in (*contrast.plus, *contrast.minus)}
-    return min((source.seeds[key] for key in keys
+def _runs(contrast: Contrast, source: Resampled) -> int:
+    """Training runs of the contrast's network that has the fewest."""
+    return min((source.seeds[key] for key in (*contrast.plus, *contrast.minus)
                 if key in source.seeds and key[0] != "handcrafted"), default=0)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One contrast with its verdict, the evidence behind it, and its training runs."""
+
+    measured: Measured
+    contrast: Contrast
+    evidence: int
+    runs: int
+
+
+def _decide_all(claim: Claim, study: Study, source: Resampled,
+                points: Sequence[float]) -> list[_Found]:
+    """The contrasts that have runs; without points none but those of convergence."""
+    found = []
+    for contrast in claim.contrasts:
+        count, runs = source.groups, _runs(contrast, source)
+        one = None
+        if claim.kind == "sooner":
+            one, count = _sooner(study, contrast, len(claim.contrasts))
+            runs = count
+        elif points:
+            one = _measure(claim, contrast, source, points, study.task.evaluation == "boundary")
+        if one is not None:
+            found.append(_Found(one, contrast, count, runs))
+    return found
 
 
 def judge(claim: Claim, study: Study, source: Resampled) -> Verdict:
@@ -151,53 +168,58 @@ def judge(claim: Claim, study: Study, source: Resampled) -> Verdict:
     boundary, sooner = study.task.evaluation == "boundary", claim.kind == "sooner"
     unit = "log2 of iterations" if sooner else "µm less" if boundary else "sensitivity"
     used, others = (WHOLE, ()) if sooner else _points(claim, study)
-    found: list[tuple[Measured, Contrast, int]] = []
-    fewest_seeds: list[int] = []
-    for contrast in claim.contrasts:
-        count = source.groups
-        if sooner:
-            one, count = _sooner(study, contrast, len(claim.contrasts))
-            fewest_seeds.append(count)
-        else:
-            one = _measure(claim, contrast, source, used or others, boundary) \
-                if used or others else None
-        if one is not None:
-            found.append((one, contrast, count))
-    seeds = min(fewest_seeds) if sooner else _seeds(claim, source)
+    found = _decide_all(claim, study, source, used or others)
     empty = Verdict(claim.name, claim.section, claim.text, study.dataset, "undecided", np.nan,
-                    np.nan, np.nan, np.nan, unit, "", (), 0, "", seeds, study.stand_ins(), "")
+                    np.nan, np.nan, np.nan, unit, "", (), 0, "", 0, study.stand_ins(), "")
     if not found:
-        return replace(empty, reason=_nothing(study, sooner, seeds, bool(used or others)))
-    worst, contrast, count = min(found, key=lambda entry: (entry[0].rank(claim.kind), entry[2]))
-    verdict, reasons = worst.verdict, []
+        return replace(empty, reason=_nothing(study, claim, bool(used or others)))
+    worst = min(found, key=lambda one: (*one.measured.rank(claim.kind), one.evidence))
+    # Support rests on all contrasts, contradiction on one that has the runs for it.
+    against = [one for one in found if one.measured.verdict == "contradicted"]
+    worst = max(against, key=lambda one: one.runs, default=worst) \
+        if worst.runs < MIN_SEEDS else worst
+    runs = min(one.runs for one in found) if worst.measured.verdict == "supported" else worst.runs
+    verdict, reasons = worst.measured.verdict, [worst.measured.blocked]
     missing = len(claim.contrasts) - len(found)
     if missing:
         reasons.append(f"{missing} of {len(claim.contrasts)} comparisons have no runs")
         verdict = "undecided" if verdict == "supported" else verdict
-    if others:
-        wanted = ", ".join(point_label(study.task, point)
-                           for point in claim.points or study.task.operating_points)
-        reasons.append(f"this test set does not resolve {wanted}; at "
-                       f"{', '.join(point_label(study.task, point) for point in others)}, which "
-                       f"the claim does not speak of, it is {verdict}")
-        verdict = "undecided"
-    if worst.too_low:
-        reasons.append(f"on a par, but below a sensitivity of {SENSITIVITY_FLOOR:g}")
     needs, what = (MIN_SEEDS, "seeds") if sooner else (MIN_GROUPS, f"{study.task.group}s")
-    if count < needs:
-        reasons.append(f"{count} {what}, at least {needs} are needed")
+    if worst.evidence < needs:
+        reasons.append(f"{worst.evidence} {what}, at least {needs} are needed")
         verdict = "undecided"
-    if not sooner and seeds == 1:
-        reasons.append("one training run each; repeat runs not accounted for")
-    return replace(empty, verdict=verdict, estimate=worst.estimate, low=worst.low, high=worst.high,
-                   level=worst.level, points=() if sooner or boundary else used or others,
-                   contrast=f"{_name(contrast.plus)} − {_name(contrast.minus)}",
-                   groups=count, evidence=f"{count} {what}", reason="; ".join(reasons))
+    if not sooner and runs < MIN_SEEDS:
+        reasons.append(ONE_RUN if runs == 1 else f"{runs} training runs of a system, at least "
+                       f"{MIN_SEEDS} are needed")
+        verdict = "undecided"
+    if worst.measured.too_low:
+        reasons.append(f"on a par, but below a sensitivity of {SENSITIVITY_FLOOR:g}")
+    if others:
+        reasons.append(f"this test set does not resolve {_labels(study, _wanted(claim, study))}; "
+                       f"at {_labels(study, others)}, which the claim does not speak of, it is "
+                       f"{verdict}")
+        verdict = "undecided"
+    guessing = at_chance([one.contrast for one in found], study, source, used or others) \
+        if claim.falls else []
+    if guessing:
+        reasons.append(f"with all data not clear of chance by {CHANCE_MARGIN:g} and so with "
+                       f"nothing to lose: {_name(guessing, ', ')}")
+        verdict = "not evaluable"
+    contrast = worst.contrast
+    improving = [key for key in (*contrast.plus, *contrast.minus) if study.improving(*key)]
+    if improving:
+        reasons.append(f"still improving when training ended: {_name(improving, ', ')}")
+    one = worst.measured
+    return replace(empty, verdict=verdict, estimate=one.estimate, low=one.low, high=one.high,
+                   level=one.level, points=() if sooner or boundary else used or others,
+                   contrast=f"{_sum(contrast.plus)} − {_sum(contrast.minus)}",
+                   groups=worst.evidence, evidence=f"{worst.evidence} {what}", seeds=runs,
+                   reason="; ".join(reason for reason in reasons if reason))
 
 
-def _nothing(study: Study, sooner: bool, seeds: int, points: bool) -> str:
-    if sooner:
-        return f"seeds with logs of both systems: {seeds}, at least {MIN_SEEDS} are needed"
+def _nothing(study: Study, claim: Claim, points: bool) -> str:
+    if claim.kind == "sooner":
+        return f"fewer than two seeds with logs of both systems, {MIN_SEEDS} are needed"
     if not points:
         return "this test set is too small to resolve any operating point"
     return f"no runs of these systems, or fewer than two {study.task.group}s with lesions"

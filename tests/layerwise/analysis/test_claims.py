@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from synthetic import write_curve_study
 
+from layerwise.analysis.bootstrap import expanded_p, percentile_interval
 from layerwise.analysis.claim_rows import CLAIMS
 from layerwise.analysis.claim_rules import (
     Measured,
@@ -20,7 +22,8 @@ from layerwise.analysis.claim_rules import (
 from layerwise.analysis.claims import write_claims
 from layerwise.analysis.collect import collect
 from layerwise.analysis.systems import SYSTEMS
-from layerwise.analysis.verdicts import judge_all
+from layerwise.analysis.verdicts import ONE_RUN, judge_all
+from layerwise.contracts import read_scores, write_scores
 from layerwise.tasks import TASKS
 
 
@@ -83,13 +86,47 @@ def test_contradiction_by_one_of_many_needs_more() -> None:
     assert verdict("mean", [-0.23], contrasts=9).verdict == "undecided"
 
 
+def test_a_level_that_the_groups_cannot_attain_decides_nothing() -> None:
+    """Seven groups attain 1 - 2^-6 = 98.4%: enough at 95%, not for one of nine comparisons."""
+    draws = np.random.default_rng(0).normal(-1, 0.1, size=(20_000, 1))
+
+    def seven(contrasts: int, sign: int = 1) -> Measured:
+        return decide("higher", "mean", np.array([sign * -1.0]), sign * draws, 7, contrasts, 0.05,
+                      np.array([True]))
+
+    assert seven(1).verdict == "contradicted"
+    assert seven(2).verdict == "contradicted"            # 97.5%
+    assert "98.3% interval from 7 groups lie beyond what 20,000" in seven(3).blocked
+    blocked = seven(4)
+    assert blocked.verdict == "undecided" and blocked.low < blocked.high < 0
+    assert "as one of 4 comparisons it needs 98.8%: 7 groups attain 98.4% at most" \
+        in blocked.blocked
+    assert blocked.rank("higher") < seven(4, -1).rank("higher")
+    assert seven(9, -1).verdict == "supported"           # needs 95% of each, whatever their number
+    few = decide("higher", "any", np.ones(3), np.tile(-draws, 3), 6, 1, 0.05, np.full(3, True))
+    assert few.verdict == "undecided"                    # any of three: 98.3%, six attain 96.9%
+    assert "support needs 98.3%: 6 groups attain 96.9% at most" in few.blocked
+    assert few.level == 0.95 and 0 < few.low < few.high  # an interval is shown nevertheless
+
+
+def test_interval_and_p_must_agree() -> None:
+    """No resample below 0, but most close to it: the interval excludes it, the p value does not."""
+    draws = np.exp(np.random.default_rng(0).normal(size=(20_000, 1)) * 1.5)
+    assert percentile_interval(draws[:, 0], 12)[0] > 0
+    assert expanded_p(draws[:, 0], 12) > 0.05
+    assert decide("higher", "mean", np.ones(1), draws, 12, 1, 0.05, np.array([True])).verdict \
+        == "undecided"
+    assert decide("higher", "mean", np.ones(1), draws + 40, 12, 1, 0.05, np.array([True])).verdict \
+        == "supported"
+
+
 def test_systems_that_detect_nothing_are_not_on_a_par() -> None:
-    draws = np.random.default_rng(0).normal(0, 0.001, size=(1000, 1))
+    draws = np.random.default_rng(0).normal(0, 0.001, size=(2000, 1))
     for supportable in (True, False):
         one = decide("equal", "mean", np.zeros(1), draws, 12, 1, 0.05, np.array([supportable]))
         assert (one.verdict, one.too_low) == (("supported", False) if supportable
                                               else ("undecided", True))
-    flat = decide("equal", "mean", np.zeros(1), np.zeros((1000, 1)), 12, 1, 0.05, np.array([True]))
+    flat = decide("equal", "mean", np.zeros(1), np.zeros((2000, 1)), 12, 1, 0.05, np.array([True]))
     assert flat.verdict == "undecided"      # all resamples agree: no interval
 
 
@@ -107,13 +144,13 @@ def test_sooner_over_seeds() -> None:
 
 def test_verdicts_on_made_up_runs(results: Path) -> None:
     verdicts = {one.claim: one for study in collect([results]) for one in judge_all(study)}
-    shallow = verdicts["frames-scratch-shallow"]
-    assert shallow.verdict == "supported"
+    shallow = verdicts["frames-scratch-shallow"]         # clear, but of one run each
+    assert shallow.verdict == "undecided"
     assert 0 < shallow.low < shallow.estimate < shallow.high
     assert (shallow.points, shallow.evidence) == ((0.1, 0.15, 0.2), "12 videos")
-    assert "one training run each" in shallow.reason and "stand-in" in shallow.stand_ins
-    assert verdicts["frames-10"].verdict == "contradicted"     # scratch was made to suffer
-    assert verdicts["cimt-fc7"].verdict == "supported"
+    assert shallow.seeds == 1 and shallow.reason == ONE_RUN
+    assert "stand-in" in shallow.stand_ins
+    assert verdicts["cimt-fc7"].verdict == "undecided" and verdicts["cimt-fc7"].low > 0
     assert verdicts["cimt-fc7"].evidence == "11 subjects"
     sooner = verdicts["polyp-sooner"]
     assert (sooner.verdict, sooner.evidence) == ("undecided", "2 seeds")
@@ -122,7 +159,44 @@ def test_verdicts_on_made_up_runs(results: Path) -> None:
     fc8 = verdicts["polyp-only-fc8"]
     assert fc8.verdict == "undecided" and fc8.points == (0.1, 1.0) and fc8.estimate > 0
     assert "does not resolve 0.001 FP/frame, 0.01 FP/frame" in fc8.reason
-    assert fc8.seeds == 2 and "one training run" not in fc8.reason
+    assert fc8.seeds == 2 and "2 training runs of a system, at least 3" in fc8.reason
+
+
+def test_three_runs_decide(tmp_path: Path) -> None:
+    write_curve_study(tmp_path, "frames", seeds=3, groups=12, per_group=30,
+                      inits=("conv1", "conv5", "fc8", "scratch-gaussian", "handcrafted"))
+    runs = tmp_path / "frames/phantom"
+    (runs / "conv5/100/1/result.json").write_text(
+        '{"ended_by": "iterations", "iterations": 400, "best_iteration": 400}')
+    verdicts = {one.claim: one for one in judge_all(collect([tmp_path])[0])}
+    shallow = verdicts["frames-scratch-shallow"]
+    assert (shallow.verdict, shallow.seeds, shallow.reason) == ("supported", 3, "")
+    assert verdicts["frames-10"].verdict == "contradicted"     # scratch was made to suffer
+    assert verdicts["frames-moderate-scratch"].reason \
+        == "still improving when training ended: FT:conv5-fc8"
+    for seed in ("1", "2"):
+        shutil.rmtree(runs / "fc8/100" / seed)
+    again = {one.claim: one for one in judge_all(collect([tmp_path])[0])}["frames-scratch-shallow"]
+    assert (again.verdict, again.seeds) == ("undecided", 1)
+    assert again.estimate > 0 and np.isfinite([again.low, again.high]).all()
+
+
+def test_a_system_at_chance_has_nothing_to_lose(tmp_path: Path) -> None:
+    write_curve_study(tmp_path, "frames", seeds=3, groups=12, per_group=30,
+                      inits=("conv1", "scratch-gaussian"))
+    for path in tmp_path.glob("frames/phantom/scratch-gaussian/*/*/scores.csv"):
+        rows, classes = read_scores(path)
+        p = np.random.default_rng(int(path.parts[-2])).random(len(rows)).tolist()
+        write_scores(path, [replace(row, probabilities=(1 - one, one))
+                            for row, one in zip(rows, p)], classes)
+    study = collect([tmp_path])[0]
+    verdicts = {one.claim: one for one in judge_all(study)}
+    for name in ("frames-10", "frames-less"):
+        assert verdicts[name].verdict == "not evaluable"
+        assert "nothing to lose: AlexNet scratch" in verdicts[name].reason
+        assert "FT:conv1" not in verdicts[name].reason.split("nothing to lose: ")[1]
+        assert np.isfinite(verdicts[name].low)
+    assert verdicts["frames-never-worse"].verdict == "supported"
 
 
 def test_three_seeds_decide_convergence(tmp_path: Path) -> None:
@@ -157,7 +231,10 @@ def test_files(results: Path, tmp_path: Path) -> None:
     assert len(written) == 6
     records = json.loads((tmp_path / "polyp/phantom/claims.json").read_text(),
                          parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
-    assert {record["verdict"] for record in records} <= {"supported", "contradicted", "undecided"}
+    assert {record["verdict"] for record in records} <= {"supported", "contradicted", "undecided",
+                                                            "not evaluable"}
     text = (tmp_path / "cimt/phantom/claims.md").read_text()
-    assert "| 11 subjects | 1 | one training run each" in text
+    assert "| 11 subjects | 1 | one run per system: a difference between two networks" in text
+    assert "The 9 claims are each decided at 95%, with no correction over claims: the chance of " \
+        "at least one wrong verdict can reach 45%" in text
     assert "stand-in" in text and "| VI-D | fc7-fc8 has a smaller error" in text

@@ -37,6 +37,20 @@ def test_real_data_are_not_called_a_stand_in(study_root: Path) -> None:
     assert collect([study_root])[0].stand_ins() == "data: phantom"
 
 
+@pytest.mark.parametrize(("ended_by", "best", "improving"), [
+    ("iterations", 400, True), ("iterations", 350, False), ("patience", 400, False)])
+def test_a_best_that_came_last_is_noticed(study_root: Path, ended_by: str, best: int,
+                                          improving: bool) -> None:
+    path = study_root / "polyp/phantom/fc8/100/0/result.json"
+    path.write_text(json.dumps({"ended_by": ended_by, "iterations": 400, "best_iteration": best}))
+    study = collect([study_root])[0]
+    assert study.improving("fc8") == improving
+    assert not study.improving("scratch-gaussian")      # it has no result.json
+    path.write_text('{"ended_by": "iterations"}')
+    with pytest.raises(InputError, match=r"result\.json: key iterations is missing"):
+        collect([study_root])
+
+
 def test_all_fractions_share_one_test_set(study_root: Path) -> None:
     replace_text("scores.csv", "-0,", "-x,")(study_root / "polyp/phantom/scratch-gaussian/25/0")
     with pytest.raises(InputError, match="scratch-gaussian/25/0: scores.csv holds other"):

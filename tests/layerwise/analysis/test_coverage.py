@@ -9,13 +9,20 @@ import numpy as np
 import pytest
 
 from layerwise.analysis.coverage import (
-    PAIRED_GROUPS,
     SCENARIOS,
     Scenario,
     coverage_table,
     draw,
-    paired_errors,
     simulate,
+)
+from layerwise.analysis.coverage_paired import (
+    PAIRED,
+    RUNS,
+    Pair,
+    Runs,
+    draw_pair,
+    paired_errors,
+    run_coverage,
 )
 from layerwise.analysis.froc import froc
 
@@ -44,14 +51,34 @@ def test_a_few_draws_are_repeated() -> None:
     assert "5 draws" in coverage_table(list(found.values())).note
 
 
+def test_pairs_correlate_as_they_should() -> None:
+    first, second = draw_pair(Pair(3000, 0.7, 0.4), np.random.default_rng(1))
+    assert np.corrcoef(first.negatives, second.negatives)[0, 1] == pytest.approx(0.7, abs=0.02)
+    assert np.corrcoef(first.positives, second.positives)[0, 1] == pytest.approx(0.7, abs=0.02)
+    for scores in (first.negatives, second.negatives, first.positives):
+        means = scores.reshape(3000, -1).mean(axis=1)
+        share = means.var() / scores.var()          # icc + (1 - icc) / 20
+        assert share == pytest.approx(0.43, abs=0.03)
+
+
 def test_paired_errors_are_rates() -> None:
-    one = paired_errors(6, 10, seed=2002)
-    assert 0 <= one.expanded <= one.plain <= 1 and one.draws == 10
+    one = paired_errors(Pair(6, 0.5, 0.2), 10, seed=2002)
+    assert 0 <= one.decided <= one.expanded <= one.plain <= 1 and one.draws == 10
+
+
+def test_stretched_runs_cover_more() -> None:
+    """Two runs whose variance outweighs that of the groups."""
+    one = run_coverage(Runs(2, 4.0), 150, seed=2002)
+    assert 0.5 < one.multinomial < one.stretched < 1
 
 
 def test_the_committed_numbers_are_of_these_scenarios() -> None:
     content = json.loads(COMMITTED.read_text(encoding="utf-8"))
-    assert [one["groups"] for one in content["paired"]] == list(PAIRED_GROUPS)
+    assert [Pair(one["groups"], one["rho"], one["icc"]) for one in content["paired"]] \
+        == list(PAIRED)
+    assert all(one["decided"] <= 0.05 + 2 * 0.007 for one in content["paired"])
+    assert [Runs(one["runs"], one["ratio"]) for one in content["runs"]] == list(RUNS)
+    assert all(one["stretched"] > one["multinomial"] for one in content["runs"])
     found = {(one["scenario"], one["method"], one["point"]): one for one in content["coverage"]}
     for scenario in SCENARIOS:
         for method in ("idca", "bootstrap", "wilson"):

@@ -10,17 +10,19 @@ import pytest
 from matplotlib.colors import to_rgb
 from synthetic import write_curve_study, write_log
 
-from layerwise.analysis.boundary_figures import EXAMPLE, read_example
+from layerwise.analysis.boundary_figures import read_example
 from layerwise.analysis.collect import collect
 from layerwise.analysis.convergence_figure import draw_convergence, draw_training
 from layerwise.analysis.curves import CURVE_FIGURES, draw_curves, mean_curve
 from layerwise.analysis.figures import draw_figures, figures_of
 from layerwise.analysis.froc import Froc
-from layerwise.analysis.operating import operating_table
+from layerwise.analysis.intervals import METHOD_NAMES
+from layerwise.analysis.operating import bar_method, operating_table
 from layerwise.analysis.style import figure_style
 from layerwise.analysis.systems import SYSTEMS
 from layerwise.contracts import Score, read_scores, write_scores
 from layerwise.errors import InputError
+from layerwise.runs import EXAMPLE
 
 
 def example_arrays() -> dict[str, np.ndarray]:
@@ -58,11 +60,40 @@ def test_figure_2a_is_the_papers(results: Path) -> None:
             "hand-crafted method"]
         caption = figure.texts[-1].get_text()
     assert "data: phantom (stand-in) · source weights: distilled stand-in" in caption
-    assert "candidate-analysis model" in caption and "mean of seeds" in caption
+    assert "bars: 95%, group bootstrap over 12 videos" in caption and "mean of seeds" in caption
+
+
+def test_bars_suit_the_number_of_groups(tmp_path: Path) -> None:
+    """Below twenty test groups with lesions those of the paper's model are far too narrow."""
+    for groups, method in ((19, "bootstrap"), (20, "idca")):
+        root = tmp_path / method
+        write_curve_study(root, "polyp", groups=groups, per_group=12, inits=("fc8",))
+        study = collect([root])[0]
+        assert study.evidence_groups == groups
+        assert bar_method(study) == method
+        assert bar_method(study, "wilson") == "wilson"
+        table = operating_table(study)
+        with figure_style():
+            drawn = draw_curves(CURVE_FIGURES[0], study, table)
+            asked = draw_curves(CURVE_FIGURES[0], study, table, method)
+        assert drawn.texts[-1].get_text() == asked.texts[-1].get_text()
+        assert METHOD_NAMES[method] in drawn.texts[-1].get_text()
+
+
+def test_no_bar_is_cut_off(results: Path) -> None:
+    """The paper's axis starts at 0.5; a bar that reaches lower lowers it."""
+    study = collect([results])[1]
+    spec = next(one for one in CURVE_FIGURES if one.name == "fig6a")
+    table = operating_table(study)
+    lows = [table[key].mean("bootstrap", point).low for key in spec.systems()
+            for point in table[key].points]
+    with figure_style():
+        bottom, top = draw_curves(spec, study, table).axes[0].get_ylim()
+    assert bottom <= min(lows) < 0.5 and top == 1.0
 
 
 def test_a_degenerate_model_is_named_in_the_figure(tmp_path: Path) -> None:
-    write_curve_study(tmp_path, "polyp", groups=4, per_group=20, inits=("fc8", "conv1"))
+    write_curve_study(tmp_path, "polyp", groups=6, per_group=15, inits=("fc8", "conv1"))
     path = tmp_path / "polyp/phantom/conv1/100/0/scores.csv"
     rows, _ = read_scores(path)
     write_scores(path, [Score(row.case, row.group, row.candidate, row.lesion, row.label,
@@ -70,7 +101,7 @@ def test_a_degenerate_model_is_named_in_the_figure(tmp_path: Path) -> None:
                  ("background", "polyp"))
     study = collect([tmp_path])[0]
     with figure_style():
-        figure = draw_curves(CURVE_FIGURES[0], study, operating_table(study))
+        figure = draw_curves(CURVE_FIGURES[0], study, operating_table(study), "idca")
         caption = " ".join(figure.texts[-1].get_text().split())
     assert ("group bootstrap instead (idca: the scores of the two classes do not overlap, or are "
             "all equal): FT:conv1-fc8 at 0.001") in caption

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerwise.analysis.froc import Froc, froc
-from layerwise.analysis.marks import Marks, froc_marks, resolved, roc_marks
+from layerwise.analysis.marks import (
+    Marks,
+    candidate_marks,
+    chance_sensitivity,
+    froc_marks,
+    resolved,
+    roc_marks,
+)
 from layerwise.contracts import Case, Score
 from layerwise.errors import InputError
 
@@ -181,3 +188,19 @@ def test_a_rate_is_resolved_from_five_false_positives_on() -> None:
     assert resolved(0.01, frames) and not resolved(0.0099, frames)
     assert resolved(0.3, make_marks([0.0], [1.0], 17, 1))        # 5.1
     assert not resolved(0.001, make_marks([0.0], [1.0], 233, 1))
+
+
+def test_chance_is_what_random_scores_reach() -> None:
+    """Lesions with three candidates each, a fifth of them missed: by simulation."""
+    found = []
+    for seed in range(60):
+        generator = np.random.default_rng(seed)
+        cases = [Case(f"c{i}", "g", "test", 1) for i in range(200)]
+        rows = [Score(case.case, "g", f"{case.case}-{k}", "l" if k < 3 else "", int(k < 3),
+                      (1 - p, p)) for i, case in enumerate(cases)
+                for k, p in enumerate(generator.random(9).tolist()) if i % 5 or k >= 3]
+        marks = froc_marks(rows, cases)
+        found.append(froc(marks).sensitivity_at(1.0))
+    expected = chance_sensitivity(marks, candidate_marks(rows, cases), 1.0)
+    assert expected == pytest.approx(0.8 * (1 - (1 - 200 / 1200) ** 3))
+    assert np.mean(found) == pytest.approx(expected, abs=0.01)

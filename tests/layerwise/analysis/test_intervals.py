@@ -102,7 +102,7 @@ def test_weights_equal_really_repeating_the_groups(
 
 
 def test_percentiles_skip_resamples_without_lesions() -> None:
-    values = np.append(np.linspace(0, 1, 101), [np.nan] * 50)
+    values = np.append(np.linspace(0, 1, 1001), [np.nan] * 500)
     assert percentile_interval(values, 10**6) == pytest.approx((0.025, 0.975), abs=1e-4)
     with pytest.raises(LayerwiseError, match="no lesion"):
         percentile_interval(np.full(10, np.nan), 9)
@@ -114,6 +114,15 @@ def test_percentiles_are_expanded_for_few_groups() -> None:
     assert percentile_interval(values, 6) == pytest.approx((0.00243, 0.99757), abs=2e-5)
     with pytest.raises(LayerwiseError, match="at least two"):
         percentile_interval(values, 1)
+
+
+def test_ends_that_hardly_a_resample_reaches_are_refused() -> None:
+    """Six groups need the tail of 0.00243: ten of 4,116 resamples."""
+    assert percentile_interval(np.linspace(0, 1, 4200), 6)[0] > 0
+    with pytest.raises(LayerwiseError, match="95% interval from 6 groups lie beyond what 4,000"):
+        percentile_interval(np.linspace(0, 1, 4000), 6)
+    with pytest.raises(LayerwiseError, match="99.4% interval from 7 groups"):
+        percentile_interval(np.linspace(0, 1, 20_000), 7, 1 - 0.05 / 9)
 
 
 def test_p_counts_zero_for_both_sides() -> None:
@@ -156,7 +165,19 @@ def test_training_runs_are_drawn() -> None:
     assert shares.sum(axis=1) == pytest.approx(np.ones(5000))
     assert shares.mean(axis=0) == pytest.approx(np.full(3, 1 / 3), abs=0.02)
     assert np.array_equal(seed_weights(1, 7, [1, 2]), np.ones((7, 1)))
+    by_hand = {0.5 - 0.5 * np.sqrt(2), 0.5, 0.5 + 0.5 * np.sqrt(2)}    # two runs: 0, 1/2, 1
+    assert {round(share, 9) for share in seed_weights(2, 99, [1, 2])[:, 0]} \
+        == {round(share, 9) for share in by_hand}
     assert not np.array_equal(shares, seed_weights(3, 5000, [1, 3]))
+
+
+@pytest.mark.parametrize("runs", [2, 3, 5])
+def test_means_of_drawn_runs_vary_as_means_of_runs_do(runs: int) -> None:
+    """The variance of a mean of S values is their unbiased variance over S."""
+    values = np.random.default_rng(runs).normal(size=runs)
+    means = seed_weights(runs, 40_000, [runs]) @ values
+    assert means.mean() == pytest.approx(values.mean(), abs=0.02)
+    assert means.var() == pytest.approx(values.var(ddof=1) / runs, rel=0.04)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -205,9 +226,13 @@ def test_fallback_says_what_happened() -> None:
     assert "do not overlap" in answer.note and "all resamples agree" in answer.note
     asked, = intervals_or_fallback("bootstrap", separable, [0.5])   # as the first choice too
     assert (asked.method, asked.note) == ("wilson", "bootstrap: all resamples agree")
-    uneven = grouped(np.arange(20.0), np.arange(50.0, 60.0), np.arange(20) % 5,
-                     np.arange(10) % 3, np.full(5, 2), np.full(5, 4))
+    uneven = grouped(np.arange(20.0), np.arange(50.0, 66.0), np.arange(20) % 8,
+                     np.arange(16) % 6, np.full(8, 2), np.full(8, 4))
     assert intervals_or_fallback("idca", uneven, [0.5])[0].method == "bootstrap"
+    four = grouped(np.arange(20.0), np.arange(5.0, 21.0), np.arange(20) % 4, np.arange(16) % 3,
+                   np.full(4, 2), np.full(4, 5))
+    asked, = intervals_or_fallback("bootstrap", four, [0.5])
+    assert asked.method == "wilson" and "from 4 groups lie beyond" in asked.note
     one_group = grouped(np.arange(20.0), np.arange(50.0, 60.0), np.zeros(20), np.zeros(10),
                         np.array([10]), np.array([15]))
     answer, = intervals_or_fallback("idca", one_group, [0.5])

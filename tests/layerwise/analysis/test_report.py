@@ -62,7 +62,7 @@ def test_pages_are_self_contained(pages: list[Path], results: Path) -> None:
 def test_page_says_what_stands_in_and_shows_everything(pages: list[Path]) -> None:
     text = pages[0].read_text(encoding="utf-8")
     assert 'class="standin">data: phantom (stand-in)' in text
-    for part in ("Fig. 2a", "Fig. 2b", "Fig. 10", "Table S1", "supported", "Training curves",
+    for part in ("Fig. 2a", "Fig. 2b", "Fig. 10", "Table S1", "undecided", "Training curves",
                  "Example patches", "Settings", "scores.csv", "12 test groups (videos)"):
         assert part in text
     assert "Not shown: " in text  # these runs have no prepared data

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
+from synthetic import write_curve_study
 
 from layerwise.analysis.pair_tables import format_p
 from layerwise.analysis.paper_values import FIG9_UM, PRINTED_POINTS, S4_P, SIGNIFICANT
@@ -99,7 +100,7 @@ def test_all_tables_are_written(tables: Path) -> None:
     text = (tables / "polyp/phantom/operating-points.md").read_text()
     assert "stand-in" in text and "12 groups" in text
     assert "At 0.001 FP/frame it allows no false positive at all" in text
-    assert "highest score among its candidates" in text
+    assert "Every candidate is one mark, several of one lesion are several" in text
     numbers = list(csv.DictReader((tables / "polyp/phantom/table-S1-numbers.csv").open()))
     assert len(numbers) == 45 * 4
     triangle = list(csv.reader((tables / "polyp/phantom/table-S1.csv").open()))
@@ -113,6 +114,54 @@ def test_all_tables_are_written(tables: Path) -> None:
     text = (tables / "cimt/phantom/table-S4.md").read_text()
     assert "Takes the 132 regions as independent, though they come from 11 subjects" in text
     assert "paired t-test over subjects' means, after Holm" in text
+
+
+def test_the_papers_rule_is_held_against_the_paired_test(tables: Path) -> None:
+    numbers = list(csv.DictReader((tables / "polyp/phantom/table-S1-numbers.csv").open()))
+    apart = [row for row in numbers if row["bars apart"] == "1"]
+    shared = sum(float(row["p"]) < 0.05 for row in apart)
+    assert shared > 0
+    assert {row["row method"] for row in numbers} <= {"bootstrap", "wilson", "bootstrap+wilson"}
+    text = (tables / "polyp/phantom/pairs.md").read_text()
+    assert (f"Bars: group bootstrap. Of 180 comparisons {len(apart)} are apart, of which {shared} "
+            "have a paired p < .05 uncorrected") in text
+    assert "The paper's bars assume independent candidates" in text
+
+
+def test_a_table_that_cannot_reject_says_so(tmp_path: Path) -> None:
+    """Six groups: 2^-5 times three points times three pairs is .28."""
+    write_curve_study(tmp_path / "runs", "frames", groups=6, per_group=30,
+                      inits=("fc8", "conv1", "scratch-gaussian"))
+    write_tables([tmp_path / "runs"], tmp_path / "out")
+    folder = tmp_path / "out/frames/phantom"
+    rows = list(csv.reader((folder / "table-S3-bootstrap.csv").open()))
+    numbers = {(row["row"], row["column"], row["point"]): row for row in csv.DictReader(
+        (folder / "table-S3-numbers.csv").open())}
+    assert numbers["conv1", "fc8", "0.1"]["p Holm"] != numbers["conv1", "fc8", "0.1"]["p"]
+    p = float(numbers["conv1", "fc8", "0.1"]["p"])
+    assert rows[1][1].startswith(f"0.1: {format_p(p)}+, 0.15: ")
+    text = (folder / "pairs.md").read_text()
+    assert "n.s." not in text.split("p uncorrected**")[1].split("**Table")[0]
+    assert ("After Holm over 9 comparisons this cannot be decided with 6 groups (smallest "
+            "attainable corrected p = .2812)") in text
+
+
+def test_runs_still_improving_are_marked(tmp_path: Path) -> None:
+    write_curve_study(tmp_path / "runs", "polyp", seeds=2, groups=6, per_group=20,
+                      inits=("fc8", "conv1"))
+    run = tmp_path / "runs/polyp/phantom/conv1/100/1"
+    (run / "result.json").write_text(
+        '{"ended_by": "iterations", "iterations": 400, "best_iteration": 400}')
+    write_tables([tmp_path / "runs"], tmp_path / "out")
+    folder = tmp_path / "out/polyp/phantom"
+    for name in ("operating-bootstrap", "auc"):
+        marked = [(row["system"], row["seed"]) for row in csv.DictReader(
+            (folder / f"{name}.csv").open()) if row["system"].endswith("‡")]
+        assert marked == [("Fine-tuned AlexNet:conv1-fc8 ‡", seed) for seed in ("1", "mean")]
+    text = (folder / "operating-points.md").read_text()
+    assert text.count("‡: still improving when training ended") == 4
+    assert r"conv1-fc8 \ddag{}" in (folder / "operating-points.tex").read_text()
+    assert "Still improving when training ended: FT:conv1-fc8." in (folder / "pairs.md").read_text()
 
 
 def test_no_number_is_parted_from_its_stand_in(tables: Path) -> None:

@@ -1,0 +1,1 @@
+"""Carotid intima-media boundaries: regions, their traced interfaces, training pixels, phantom."""

@@ -1,0 +1,110 @@
+"""Pixels of any image as 8-bit BGR: PNG, JPEG, TIFF, and single-frame DICOM.
+
+DICOM values become grey levels by the file's own window (its VOI LUT, or the first of its window
+centres and widths, PS3.3 C.11.2); without one, by the full range that BitsStored allows after the
+rescaling. The range is never the picture's own: brightness has to mean the same in all images.
+MONOCHROME1 (high is dark) is inverted.
+"""
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.errors import InvalidDicomError
+from pydicom.pixel_data_handlers.util import (
+    apply_modality_lut,
+    apply_voi_lut,
+    convert_color_space,
+)
+
+from data_prep import images
+from layerwise.errors import InputError
+
+DICOM_SUFFIXES = (".dcm", ".dicom")
+_MAGIC = slice(128, 132)      # "DICM" after the preamble
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+# All that pydicom raises on files that are damaged or beyond it.
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
+           struct.error, zlib.error, NotImplementedError, RuntimeError, ImportError)
+
+
+def load(path: Path) -> np.ndarray:
+    """(h, w, 3) BGR uint8 of an image file. Raises InputError when it is missing or damaged."""
+    data = images.read_bytes(path)
+    return images.to_bgr8(stored(path, data))
+
+
+def stored(path: Path, data: bytes) -> np.ndarray:
+    """Pixels as stored: (h, w) or (h, w, 3) BGR, uint8 or uint16; of a DICOM file as windowed.
+
+    Raises InputError naming the file.
+    """
+    if data[_MAGIC] == b"DICM" or path.suffix.lower() in DICOM_SUFFIXES:
+        return _dicom(path, data)
+    return images.decode(path, data)
+
+
+def _dicom(path: Path, data: bytes) -> np.ndarray:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")     # remarks on tags that are not used here
+            dataset = pydicom.dcmread(io.BytesIO(data), force=False)
+    except InvalidDicomError:
+        raise InputError(f"{path}: not a DICOM file; replace or rename it") from None
+    except _DAMAGE as error:
+        raise InputError(f"{path}: damaged DICOM file ({_told(error)}); replace it") from None
+    if str(dataset.get("NumberOfFrames", "") or "1") != "1":
+        raise InputError(f"{path}: {dataset.NumberOfFrames} frames; export the frames you labelled "
+                         "as single images")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _displayed(path, dataset)
+    except _DAMAGE as error:
+        raise InputError(f"{path}: pixels cannot be decoded ({_told(error)}); decompress it "
+                         "(gdcmconv --raw, dcmdjpeg) or replace it") from None
+
+
+def _displayed(path: Path, dataset: Any) -> np.ndarray:
+    """Grey (h, w) or BGR (h, w, 3), uint8."""
+    kind = str(dataset.get("PhotometricInterpretation", ""))
+    values = dataset.pixel_array
+    if kind not in _GREY:
+        if kind != "RGB" and not kind.startswith("YBR_FULL"):
+            raise InputError(f"{path}: colours are {kind or 'of no kind'}, expected "
+                             "MONOCHROME1, MONOCHROME2, RGB or YBR_FULL; convert it to PNG")
+        if values.dtype != np.uint8 or values.ndim != 3:
+            raise InputError(f"{path}: colours are {values.dtype}, expected 8 bits each")
+        rgb = values if kind == "RGB" else convert_color_space(values, kind, "RGB")
+        return np.ascontiguousarray(rgb[:, :, ::-1])
+    for name in ("WindowCenter", "WindowWidth"):
+        if name in dataset and dataset[name].VM == 0:
+            del dataset[name]
+    # pydicom's window gives the range that values without a window have.
+    real = np.asarray(apply_voi_lut(apply_modality_lut(values, dataset), dataset), np.float64)
+    low, high = _range(dataset)
+    grey = np.asarray(np.round(255 * np.clip((real - low) / (high - low), 0, 1)), np.uint8)
+    return 255 - grey if kind == _GREY[0] else grey
+
+
+def _range(dataset: Any) -> tuple[float, float]:
+    """Lowest and highest value that a pixel can have after its look-up tables."""
+    for name in ("VOILUTSequence", "ModalityLUTSequence"):
+        if name in dataset:
+            return 0.0, float(2 ** int(dataset[name].value[0].LUTDescriptor[2]) - 1)
+    bits = int(dataset.BitsStored)
+    ends = (-2 ** (bits - 1), 2 ** (bits - 1) - 1) if int(dataset.PixelRepresentation) \
+        else (0, 2 ** bits - 1)
+    slope = float(dataset.get("RescaleSlope", 1))
+    rescaled = [end * slope + float(dataset.get("RescaleIntercept", 0)) for end in ends]
+    return min(rescaled), max(rescaled)
+
+
+def _told(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,87 @@
+"""Your own images' part in the preparation: regions with labels, and patches of them."""
+from __future__ import annotations
+
+import functools
+import hashlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from data_prep import images, manifest
+from data_prep import prepare as common
+from data_prep.own import division, oddities, pixels, reader, views
+from data_prep.recipe import Detection, Inspection, Recipe
+from data_prep.request import Request
+from layerwise.contracts import BoxCandidate
+from layerwise.errors import InputError
+
+MOST_REGIONS = 10_000     # of one image
+
+
+def inspect(image: reader.OwnImage) -> Inspection:
+    """The file's hash, and how many of its regions are not of the negative class.
+
+    Raises InputError for a damaged file, and for a box that lies outside the image.
+    """
+    path = image.image_path
+    data = images.read_bytes(path)
+    height, width = pixels.stored(path, data).shape[:2]
+    for _, box in image.regions:
+        if box is not None and not (box[0] < width and box[1] < height
+                                    and box[0] + box[2] > 0 and box[1] + box[3] > 0):
+            raise InputError(f"{path}: box {', '.join(f'{value:g}' for value in box)} lies outside "
+                             f"the image of {width}x{height} pixels")
+    return Inspection((hashlib.sha256(data).hexdigest(),),
+                      sum(label > 0 for label, _ in image.regions))
+
+
+def detect(image: reader.OwnImage, keep: int) -> Detection:
+    """The regions themselves, in the order of the table; nothing is searched for."""
+    height, width = pixels.load(image.image_path).shape[:2]
+    rows = []
+    for number, (label, box) in enumerate(image.regions[:keep], start=1):
+        name = image.case if len(image.regions) == 1 else f"{image.case}:{number}"
+        rows.append(BoxCandidate(image.case, image.group, name, name if label else "", label,
+                                 *(box or (0.0, 0.0, float(width), float(height))), score=0.0))
+    return Detection(tuple(rows), np.zeros((len(rows), 0)))
+
+
+def _files(image: reader.OwnImage) -> tuple[Path]:
+    return (image.image_path,)
+
+
+def _origin(source: Path) -> str:
+    folder = source if source.is_dir() else source.parent
+    return manifest.origin_of(folder) or ""
+
+
+RECIPE = Recipe(
+    task="own", kind=BoxCandidate, expects="images with labels",
+    read=reader.read_images, files=_files, inspect=inspect, detect=detect,
+    features=(), recall_at=(MOST_REGIONS,), views=views.ALL, origin=_origin, phantom=None,
+    code=(sys.modules[__name__],), batch=8,
+    divide=division.divide, warn=oddities.warnings)
+
+
+def classes(source: Path, negative: str = "") -> tuple[str, ...]:
+    """Names of the classes, the negative one first; see `reader.read_classes`."""
+    return reader.read_classes(source, negative)
+
+
+def recipe_for(request: Request) -> Recipe:
+    """The recipe with what the request says of negative class and views."""
+    if request.source is None:
+        raise InputError(f"task {RECIPE.task} has no phantom; name your images by --images")
+
+    return replace(
+        RECIPE, read=functools.partial(reader.read_images, negative=request.negative),
+        views=views.UPRIGHT if request.upright else views.ALL,
+        warn=functools.partial(oddities.warnings,
+                               classes=classes(request.source, request.negative)))
+
+
+def prepare(request: Request) -> Path:
+    """The data set of a request; see `data_prep.prepare`."""
+    return common.prepare(recipe_for(request), request)

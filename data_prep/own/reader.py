@@ -1,0 +1,200 @@
+"""Your own images: a table that names them, or one folder for each class.
+
+* `manifest.csv` (or a CSV of any name) with the columns path (or image), label, group and, where
+  there is more to say, split (train or test) and x, y, w, h, a box in pixels, empty for the whole
+  image; paths relative to the table. An image may have several lines when each has its own box.
+* a folder for each class, and in it either a folder for each group, or the images, with one CSV
+  beside the class folders that names their groups (columns frame and group, see `manifest`).
+
+A group is what must not be split: all images of one patient, video or specimen. The negative class
+is label 0; the others follow by name.
+"""
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from data_prep import images, manifest
+from data_prep.own.pixels import DICOM_SUFFIXES
+from layerwise.contracts import read_table
+from layerwise.errors import InputError
+
+Box = tuple[float, float, float, float]     # x, y of the top left corner, w, h; pixels
+PATH_COLUMNS, BOX_COLUMNS = ("path", "image"), ("x", "y", "w", "h")
+SUFFIXES = (*images.IMAGE_SUFFIXES, *DICOM_SUFFIXES)
+LAYOUT = "manifest.csv (path, label, group), or one folder for each class"
+_NAME = re.compile(r"[^,/\\\"\x00-\x1f]{1,60}")
+
+
+@dataclass(frozen=True)
+class OwnImage:
+    """One image: unique name, its group, its file, and the label and box of each region in it.
+
+    `split` is "" where not given; a box of None is the whole image.
+    """
+
+    case: str
+    group: str
+    split: str
+    image_path: Path
+    regions: tuple[tuple[int, Optional[Box]], ...]
+
+
+class Line(NamedTuple):
+    """One line of a table, or one file of a class's folder."""
+
+    path: Path
+    label: str
+    group: str
+    split: str
+    box: Optional[Box]
+
+
+def read_images(source: Path, negative: str = "") -> list[OwnImage]:
+    """All images of a folder or a table, sorted by case; no image is opened.
+
+    Raises InputError naming file and line for: no such source, unknown or missing column, missing
+    or repeated image, a box without area, an image without a group, a single group, a split that is
+    incomplete or cuts through a group, fewer than two classes, a class name that no file can have.
+    """
+    table, lines = _lines(source)
+    label_of = {name: label for label, name in enumerate(_classes(table, lines, negative))}
+    by_path: dict[Path, list[Line]] = {}
+    for line in lines:
+        by_path.setdefault(line.path, []).append(line)
+    cases = manifest.case_names([_relative(path, source) for path in by_path])
+    found = [OwnImage(case, rows[0].group, rows[0].split, path,
+                      tuple((label_of[row.label], row.box) for row in rows))
+             for case, (path, rows) in zip(cases, by_path.items())]
+    for path, rows in by_path.items():
+        if len(rows) > 1 and (len(set(rows)) < len(rows) or any(row.box is None for row in rows)):
+            raise InputError(f"{table}: duplicate image {path}; several lines of one image need a "
+                             "different box (x, y, w, h) each")
+        if len({(row.group, row.split) for row in rows}) > 1:
+            raise InputError(f"{table}: the lines of {path} differ in group or split")
+    manifest.check_images(table, found)
+    return sorted(found, key=lambda image: image.case)
+
+
+def read_classes(source: Path, negative: str = "") -> tuple[str, ...]:
+    """Names of the classes, index = label.
+
+    The first is `negative`, or the class with the most lines where that is "" (of equally many the
+    first by name).
+
+    Raises InputError as `read_images` does for the table.
+    """
+    return _classes(*_lines(source), negative)
+
+
+def _classes(table: Path, lines: Sequence[Line], negative: str) -> tuple[str, ...]:
+    counts = Counter(line.label for line in lines)
+    names = sorted(counts)
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise InputError(f"{table}: {name!r} cannot be the name of a class; use 1 to 60 "
+                             'characters without , / \\ and "')
+    if len(names) < 2:
+        raise InputError(f"{table}: only one class ({', '.join(names)}); there must be two or more")
+    if negative and negative not in counts:
+        raise InputError(f"{table}: no image of class {negative!r}, the negative one; the classes "
+                         f"are {', '.join(names)}")
+    first = negative or max(names, key=lambda name: counts[name])
+    return (first, *(name for name in names if name != first))
+
+
+def _lines(source: Path) -> tuple[Path, list[Line]]:
+    """What errors should name, and all lines in their order."""
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder; expected {LAYOUT}")
+    table = source / manifest.MANIFEST if source.is_dir() else source
+    if table.is_file():
+        return table, _from_table(table)
+    return source, _from_folders(source)
+
+
+def _from_table(table: Path) -> list[Line]:
+    header, _ = read_table(table)
+    column = next((name for name in PATH_COLUMNS if name in header), PATH_COLUMNS[0])
+    boxes = BOX_COLUMNS if any(name in header for name in BOX_COLUMNS) else ()
+    rows = manifest.read_columns(table, [column, "label", "group", *boxes], ["split"])
+    if not rows:
+        raise InputError(f"{table}: lists no images")
+    lines = []
+    for number, row in enumerate(rows, start=2):
+        place = f"{table}, line {number}"
+        path = table.parent / row[column]
+        if not row[column] or not path.is_file():
+            raise InputError(f"{place}: image {row[column]!r} is missing; no such file")
+        if not row["label"].strip():
+            raise InputError(f"{place}: no label")
+        box = _box(place, [row[name].strip() for name in boxes])
+        lines.append(Line(path, row["label"].strip(), row["group"].strip(),
+                          row.get("split", "").strip(), box))
+    return lines
+
+
+def _box(place: str, texts: Sequence[str]) -> Box | None:
+    if not any(texts):
+        return None
+    try:
+        x, y, width, height = (float(text) for text in texts)
+    except ValueError:
+        x = y = width = height = math.nan
+    if not (width > 0 and height > 0 and math.isfinite(x + y + width + height)):
+        raise InputError(f"{place}: box {', '.join(map(repr, texts))}; expected four numbers "
+                         "x, y, w, h with w and h above 0, or nothing for the whole image")
+    return x, y, width, height
+
+
+def _from_folders(folder: Path) -> list[Line]:
+    classes = [path for path in _visible(folder) if path.is_dir()]
+    if not classes:
+        raise InputError(f"{folder}: neither {manifest.MANIFEST} nor folders; expected {LAYOUT}")
+    nested = [Line(path, one.name, group.name, "", None) for one in classes
+              for group in _visible(one) if group.is_dir() for path in _images(group)]
+    flat = [(path, one.name) for one in classes for path in _images(one)]
+    if nested and flat:
+        raise InputError(f"{flat[0][0]}: beside folders of groups; put it into the folder of its "
+                         "group")
+    if not nested and not flat:
+        raise InputError(f"{folder}: no images ({', '.join(SUFFIXES)}) in "
+                         f"{', '.join(one.name for one in classes)}")
+    return nested or _with_groups(folder, flat)
+
+
+def _with_groups(folder: Path, flat: Sequence[tuple[Path, str]]) -> list[Line]:
+    if not any(path.suffix == ".csv" for path in _visible(folder)):
+        raise InputError(f"{folder}: nothing says which images belong together; put those of one "
+                         "patient into a folder CLASS/PATIENT/, or add a CSV with the columns "
+                         "frame and group")
+    table = manifest.group_table(folder)
+    files: dict[str, Path] = {}
+    for path, _ in flat:
+        if path.stem in files:
+            raise InputError(f"{path}: duplicate image, {files[path.stem]} has the same name; give "
+                             "each image a name of its own")
+        files[path.stem] = path
+    members = manifest.grouped_frames(table, files, f"the folders of {folder}")
+    label_of = {path: label for path, label in flat}
+    return [Line(files[stem], label_of[files[stem]], group, split, None)
+            for stem, group, split in members]
+
+
+def _visible(folder: Path) -> Iterable[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _images(folder: Path) -> list[Path]:
+    return [path for path in _visible(folder)
+            if path.is_file() and path.suffix.lower() in SUFFIXES]
+
+
+def _relative(path: Path, source: Path) -> Path:
+    root = source if source.is_dir() else source.parent
+    return path.relative_to(root) if path.is_relative_to(root) else path

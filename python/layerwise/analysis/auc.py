@@ -1,0 +1,81 @@
+"""AUC of the test candidates, each one mark, with a bootstrap over groups."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from layerwise.analysis.bootstrap import (
+    RESAMPLES,
+    group_weights,
+    percentile_interval,
+    resampled_auc,
+)
+from layerwise.analysis.collect import Run, Study
+from layerwise.analysis.marks import Marks
+from layerwise.analysis.operating import BOOTSTRAP_SEED
+from layerwise.analysis.systems import IMPROVING_NOTE, title
+from layerwise.analysis.textable import TextTable
+from layerwise.errors import LayerwiseError
+from layerwise.ranking import area_under_roc
+
+
+def auc_interval(marks: Marks, weights: np.ndarray) -> tuple[float, float] | None:
+    """95% interval of the AUC; weights (resamples, G) as from `group_weights`.
+
+    The scarcer class counts the groups. None with fewer than two, with so few that the resamples do
+    not reach the ends, and where all resamples agree: no width would claim certainty.
+    """
+    groups = min(len(np.unique(of)) for of in (marks.negative_groups, marks.positive_groups))
+    try:
+        low, high = percentile_interval(resampled_auc(marks, weights), groups)
+    except LayerwiseError:
+        return None
+    return (low, high) if low < high else None
+
+
+def _cell(areas: list[float], ends: list[tuple[float, float] | None]) -> str:
+    known = np.array([one for one in ends if one is not None])
+    if len(known) < len(ends):
+        return f"{np.mean(areas):.3f} [no interval]"
+    low, high = known.mean(axis=0)
+    return f"{np.mean(areas):.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _rows(runs: Sequence[Run], weights: np.ndarray | None) -> list[tuple[str, ...]]:
+    """A row per seed of one system, and their mean."""
+    rows: list[tuple[str, ...]] = []
+    areas: list[float] = []
+    ends: list[tuple[float, float] | None] = []
+    for run in runs:
+        head = (title(run.init, run.still_improving), f"{run.fraction}%")
+        marks = run.candidates
+        if marks is None or not min(marks.negatives.size, marks.positives.size):
+            rows.append((*head, str(run.seed), "-"))
+            continue
+        areas.append(area_under_roc(marks.negatives, marks.positives))
+        ends.append(None if weights is None else auc_interval(marks, weights))
+        rows.append((*head, str(run.seed), _cell(areas[-1:], ends[-1:])))
+    if len(areas) > 1:
+        improving = any(run.still_improving for run in runs)
+        rows.append((title(runs[0].init, improving), f"{runs[0].fraction}%", "mean",
+                     _cell(areas, ends)))
+    return rows
+
+
+def auc_table(study: Study) -> TextTable:
+    """AUC of every run, with the same draws of the test groups for all of them."""
+    weights = group_weights(study.test_groups, RESAMPLES, BOOTSTRAP_SEED) \
+        if study.test_groups > 1 else None
+    keys = dict.fromkeys((run.init, run.fraction) for run in study.runs)
+    rows = tuple(row for key in keys for row in _rows(study.of(*key), weights))
+    note = f"{study.stand_ins()}. Every candidate is one mark"
+    if study.task.evaluation == "froc":
+        note += ", several of one lesion are several; missed lesions have none"
+    note += (f". Random scores give 0.5. Interval: bootstrap over the {study.test_groups} test "
+             "groups, none where they are too few or all resamples agree. \"mean\" averages the "
+             "seeds and the ends of their intervals.")
+    if any(run.still_improving for run in study.runs):
+        note += f" {IMPROVING_NOTE}"
+    return TextTable("auc", "AUC of the test candidates [95% interval, group bootstrap]",
+                     ("system", "training data", "seed", "AUC"), rows, note, study.origin())

@@ -1,10 +1,11 @@
 """A task's data set, from images to patches, in one folder.
 
 `<data>/<task>/<dataset>/` holds cases.csv, candidates.csv, source.json, and the sealed folders
-detections/ (candidates before trimming, features of the handcrafted system), train-100/,
-validation-100/, ... and test/; for the phantom also source/, its images. inputs.json remembers the
-hashes of the images. Every part is complete or absent, and made again only when what it is made
-from has changed. source.json comes last: without it the data set is not finished.
+models/ (where the detector learns), detections/ (candidates before trimming, features of the
+handcrafted system), train-100/, validation-100/, ... and test/; for the phantom also source/, its
+images. inputs.json remembers the hashes of the images. Every part is complete or absent, and made
+again only when what it is made from has changed. source.json comes last: without it the data set is
+not finished.
 """
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from typing import Any
 
 from data_prep import (
     inspection,
+    models,
     proposals,
     seal,
     sets,
@@ -22,7 +24,7 @@ from data_prep import (
 )
 from data_prep.code import code_digest
 from data_prep.manifest import MANIFEST
-from data_prep.recipe import Recipe
+from data_prep.recipe import Inspection, Recipe
 from data_prep.request import Request, percent
 from layerwise.contracts import Candidate, Case, read_candidates, write_rows
 from layerwise.errors import InputError
@@ -31,7 +33,7 @@ from layerwise.tasks import task_named
 SUMMARY = "source.json"
 
 # What patches are made with, beside the recipe's own code: a change makes them again.
-SET_CODE = (inspection, proposals, sets, splits)
+SET_CODE = (inspection, models, proposals, sets, splits)
 
 
 def dataset_name(request: Request) -> str:
@@ -85,10 +87,17 @@ def _prepare(recipe: Recipe, request: Request, source: Path, dataset: Path) -> N
         return
     if seal.read_json(dataset / SUMMARY).get("made_from") != made_from:
         (dataset / SUMMARY).unlink(missing_ok=True)     # else only sets are added to it
-    every = _detections(recipe, request, dataset / "detections", source, listed, inputs)
-    chosen = proposals.best(every, sizes.candidates_per_case)
     try:
-        side_of, planned = _plan(recipe, request, listed, chosen)
+        # Who learns is known before there are candidates where these have to be learnt.
+        division = _divide(recipe, request, listed, _expected(listed, found)) \
+            if recipe.learn else None
+        trained = models.learn_all(recipe, listed, found, division[0], dataset / "models", inputs,
+                                   request.seed) if division else None
+        every = _detections(recipe, request, dataset / "detections", listed, inputs, trained)
+        chosen = proposals.best(every, sizes.candidates_per_case)
+        side_of, order = division or _divide(recipe, request, listed,
+                                             [(row.group, row.label) for row in chosen])
+        planned = sets.plan(recipe, request, chosen, side_of, order)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
     tested = [each for each in listed if side_of[each.group] == "test"]
@@ -104,13 +113,18 @@ def _prepare(recipe: Recipe, request: Request, source: Path, dataset: Path) -> N
                recipe.warn(listed, request.jobs) if recipe.warn else [])
 
 
-def _plan(recipe: Recipe, request: Request, listed: Sequence[Any], chosen: Sequence[Candidate]
-          ) -> tuple[dict[str, str], list[sets.PatchSet]]:
-    """The side of the split that each group is on, and the sets of patches to write."""
-    side_of, order = recipe.divide(
-        [(row.group, row.label) for row in chosen], {each.group: each.split for each in listed},
-        request.test_fraction, request.seed)
-    return side_of, sets.plan(recipe, request, chosen, side_of, order)
+def _divide(recipe: Recipe, request: Request, listed: Sequence[Any],
+            labels: Sequence[tuple[str, int]]) -> tuple[dict[str, str], list[str]]:
+    """The side of the split that each group is on, and the order of the training groups."""
+    return recipe.divide(labels, {each.group: each.split for each in listed},
+                         request.test_fraction, request.seed)
+
+
+def _expected(listed: Sequence[Any], found: Mapping[str, Inspection]) -> list[tuple[str, int]]:
+    """Groups and labels of the candidates of a detector that finds every lesion, and something
+    else in every case."""
+    return [(each.group, label) for each in listed
+            for label in ((0, 1) if found[each.case].lesions else (0,))]
 
 
 def _is_finished(dataset: Path, made_from: Mapping[str, Any], names: Sequence[str]) -> bool:
@@ -135,20 +149,23 @@ def _phantom(recipe: Recipe, request: Request, folder: Path) -> Path:
     return folder
 
 
-def _detections(recipe: Recipe, request: Request, folder: Path, source: Path,
-                listed: Sequence[Any], inputs: str) -> list[Candidate]:
-    """All labelled candidates, from the last run where images and code are the same.
+def _detections(recipe: Recipe, request: Request, folder: Path, listed: Sequence[Any], inputs: str,
+                trained: Mapping[str, Path] | None) -> list[Candidate]:
+    """All labelled candidates, from the last run where images, code and models are the same.
 
     More are kept than the profile trains on, for the recall of longer lists.
     """
     keep = max((*recipe.recall_at, request.profile.sizes[recipe.task].candidates_per_case))
     made_from = {"inputs_sha256": inputs, "keep": keep,
                  "code_sha256": code_digest(*recipe.code, proposals)}
+    if trained:
+        made_from["models"] = {group: [path.name, seal.file_digest(path)]
+                               for group, path in trained.items()}
     if not seal.is_sealed(folder, made_from):
-        found = proposals.detect_all(recipe, listed, keep, request.jobs)
+        found = proposals.detect_all(recipe, listed, keep, request.jobs, trained)
         if not any(each.candidates for each in found):
             case = task_named(recipe.task).case
-            raise InputError(f"{source}: no candidates in any of {len(listed)} {case}s; are these "
+            raise InputError(f"no candidates in any of {len(listed)} {case}s; are these "
                              f"{recipe.expects}?")
         with seal.sealed(folder, made_from) as draft:
             proposals.write_detections(draft.path, recipe, found)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,20 @@ from layerwise.contracts import Candidate, Case, write_rows
 FEATURES = "features.csv"
 
 
-def detect_all(recipe: Recipe, cases: Sequence[Any], keep: int, jobs: int) -> list[Detection]:
-    """Labelled candidates of all cases in their order, at most `keep` each, best first."""
-    detect = functools.partial(recipe.detect, keep=keep)
+def detect_all(recipe: Recipe, cases: Sequence[Any], keep: int, jobs: int,
+               models: Mapping[str, Path] | None = None) -> list[Detection]:
+    """Labelled candidates of all cases in their order, at most `keep` each, best first.
+
+    `models` are the files of a detector that has learnt, by group.
+    """
+    detect = functools.partial(_detect, recipe.detect, keep, models)
     return list(ordered_map(functools.partial(one_by_one, detect), cases, jobs, recipe.batch,
                             "finding candidates", "cases"))
+
+
+def _detect(detect: Callable[..., Detection], keep: int, models: Mapping[str, Path] | None,
+            case: Any) -> Detection:
+    return detect(case, keep=keep, model=models[case.group]) if models else detect(case, keep=keep)
 
 
 def write_detections(folder: Path, recipe: Recipe, found: Sequence[Detection]) -> None:

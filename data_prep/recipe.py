@@ -78,3 +78,5 @@ class Recipe:
     # Where all of a test case is classified, not its candidates: writes cases to the folder of a
     # set and returns facts of them, `groups` and `content_sha256` among them.
     write_test: Optional[Callable[[Path, Sequence[Any]], dict[str, Any]]] = None
+    # Of a detector that learns: from cases, into a file, with a seed. detect gets it as model=.
+    learn: Callable[[Sequence[Any], Path, int], None] | None = None

@@ -3,17 +3,22 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from data_prep import images
 from data_prep.patches import Box
-from data_prep.polyp import detector, reader
+from data_prep.polyp import reader, shape
 from data_prep.polyp.reader import Frame
 from data_prep.recipe import Detection, Inspection
 from layerwise.contracts import BoxCandidate
+from layerwise.errors import InputError
 
+LEARNT_FRAMES = 500
 MIN_LESION_PX = 25  # smaller components of a mask are slips of the pen, not polyps
 
 
@@ -53,11 +58,23 @@ def inspect(frame: Frame) -> Inspection:
                        hashlib.sha256(mask_bytes).hexdigest()), lesion_map(mask)[1])
 
 
-def detect(frame: Frame, keep: int) -> Detection:
+def learn(frames: Sequence[Frame], path: Path, seed: int) -> None:
+    """Write the detector's model, learnt from frames: all, or so many at equal steps."""
+    step = max(1, math.ceil(len(frames) / LEARNT_FRAMES))
+    shown = tqdm(frames[::step], desc="learning to find polyps", unit=" frames")
+    try:
+        model = shape.learn(((frame.group, reader.load_image(frame), reader.load_mask(frame))
+                             for frame in shown), seed)
+    except ValueError as error:
+        raise InputError(f"{frames[0].image_path.parent if frames else path}: {error}") from None
+    shape.write_model(path, model)
+
+
+def detect(frame: Frame, keep: int, model: Path) -> Detection:
     """The `keep` best candidates of a frame, best first, labelled by the centre of their box."""
     lesions, _ = lesion_map(reader.load_mask(frame))
     rows: list[BoxCandidate] = []
-    for row in detector.detect(reader.load_image(frame))[:keep]:
+    for row in shape.detect(reader.load_image(frame), shape.read_model(model))[:keep]:
         lesion = lesion_at_centre(lesions, (row.x, row.y, row.w, row.h))
         rows.append(BoxCandidate(
             frame.case, frame.group, f"{frame.case}:c{len(rows) + 1:02d}",

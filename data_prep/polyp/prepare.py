@@ -38,6 +38,7 @@ def _origin(folder: Path) -> str:
 RECIPE = Recipe(
     task="polyp", kind=BoxCandidate, expects="colonoscopy frames",
     read=reader.read_frames, files=_files, inspect=candidates.inspect, detect=candidates.detect,
+    learn=candidates.learn,
     features=(), recall_at=(1, 2, 3, 5, 10),
     views=Views(tuple(_AUGMENTATIONS),
                 tuple(view.name for view in patches.test_augmentations(len(_AUGMENTATIONS))),

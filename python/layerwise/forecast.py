@@ -13,6 +13,7 @@ from layerwise.cost import Cost, makespan, set_sizes, storing
 from layerwise.dense import ROI
 from layerwise.depths import Depth, depth_named
 from layerwise.frozen import Item
+from layerwise.handcrafted import HANDCRAFTED
 from layerwise.launch import disk_needed_bytes
 from layerwise.plan import title_of
 from layerwise.profiles import Profile
@@ -149,6 +150,13 @@ def print_plan(wanted: Wanted, seconds_per_iteration: float | None, most_workers
         print("seconds per iteration: unknown; give --seconds-per-iteration for hours")
     for line in aligned(plan.table()):
         print(line)
+    handcrafted = [folder for seed in wanted.seeds for fraction in wanted.fractions
+                   for folder in [root / wanted.task.name / dataset / HANDCRAFTED / str(fraction)
+                                  / str(seed)] if not is_scored(folder)]
+    if wanted.handcrafted and handcrafted:
+        print(f"and the handcrafted system, {len(handcrafted)} of "
+              f"{len(wanted.seeds) * len(wanted.fractions)} runs to do, minutes of one core each, "
+              "not in the hours below")
     print(f"in all {amount(plan.total_hours)} hours"
           + (" at most (patience may end runs early)" if wanted.profile.patience else "")
           + f", {gigabytes(plan.disk_bytes)} GB of disk at most, "

@@ -11,9 +11,10 @@ from importlib import import_module
 from pathlib import Path
 
 from layerwise.boundary_files import write_lines
-from layerwise.contracts import atomic_text, write_scores
+from layerwise.contracts import write_scores
 from layerwise.depths import depth_named
 from layerwise.plan import Setting, make_run
+from layerwise.prepared import check_data
 from layerwise.regions import REGIONS, read_regions
 from layerwise.runs import SCORES, Run, is_scored, locked, open_run
 
@@ -36,11 +37,11 @@ def evaluate_handcrafted(setting: Setting, run: Run) -> Path:
             system = import_module(setting.task.handcrafted)
             if setting.task.by_region:
                 regions = read_regions(setting.prepared / "test" / REGIONS)
-                write_lines(folder, regions, system.traces(setting.prepared, run.fraction,
-                                                           run.seed))
+                lines = system.traces(setting.prepared, run.fraction, run.seed)
+                check_data(run)
+                write_lines(folder, regions, lines)
             else:
-                write_scores(folder / SCORES, system.scores(setting.prepared, run.fraction,
-                                                            run.seed), run.classes)
-    with atomic_text(setting.folder / "cases.csv") as handle:
-        handle.write((setting.prepared / "cases.csv").read_text(encoding="utf-8"))
+                scores = system.scores(setting.prepared, run.fraction, run.seed)
+                check_data(run)
+                write_scores(folder / SCORES, scores, run.classes)
     return folder

@@ -94,8 +94,6 @@ def evaluate_run(setting: Setting, run: Run, tail: Tail | None, children: Childr
         if not is_scored(folder):
             children.run(["evaluate", str(folder)], setting.blas, folder / CAFFE_LOG,
                          lambda event: on_event(run, event), folder, lock)
-    with atomic_text(setting.folder / "cases.csv") as handle:
-        handle.write((setting.prepared / "cases.csv").read_text(encoding="utf-8"))
     return folder
 
 

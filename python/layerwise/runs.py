@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from layerwise import snapshot
-from layerwise.contracts import atomic_text
+from layerwise.contracts import atomic_text, write_bytes
 from layerwise.errors import InputError, refused
 from layerwise.locks import hold
 
@@ -119,14 +119,19 @@ def open_run(folder: Path, run: Run) -> None:
 
 
 def _refuse_other_data(folder: Path, run: Run) -> None:
-    """Runs of a data set are compared: they have to share test set and, per fraction, training."""
+    """Runs of a data set are compared: they have to share test set and, per fraction, training.
+
+    The first one leaves the list of cases beside them.
+    """
     dataset = folder.parents[2]
     for path in [folder / CONFIG, *sorted(dataset.glob(f"*/{run.fraction}/*/{CONFIG}"))]:
         if path.exists() and read_json(path).get("data_sha256") != run.data_sha256:
             raise InputError(f"{path.parent} holds a run on other data than {run.data} holds now: "
                              "prepare them as before, choose another --runs folder, or delete it")
-    cases = dataset / "cases.csv"
-    if cases.exists() and cases.read_bytes() != (Path(run.data) / "cases.csv").read_bytes():
+    cases, prepared = dataset / "cases.csv", (Path(run.data) / "cases.csv").read_bytes()
+    if not cases.exists():
+        write_bytes(cases, prepared)
+    elif cases.read_bytes() != prepared:
         raise InputError(f"{cases}: the runs beside it are on another split or other images than "
                          f"{run.data}; choose another --runs folder")
 

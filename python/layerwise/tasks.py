@@ -52,7 +52,8 @@ class Task:
 
 TASKS = {task.name: task for task in (
     Task("polyp", "Polyp detection", ("background", "polyp"), "video", "frame", "froc",
-         100_000, (1.0, 0.5, 0.25), "group", (0.001, 0.01)),
+         100_000, (1.0, 0.5, 0.25), "group", (0.001, 0.01),
+         handcrafted="data_prep.polyp.handcrafted"),
     Task("pe", "Pulmonary embolism detection", ("background", "embolism"), "patient", "volume",
          "froc", 81_000, (1.0, 0.5, 0.25), "lesion", (1.0, 2.0, 3.0, 4.0, 5.0),
          handcrafted="data_prep.pe.handcrafted"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from data_prep.polyp import detector
+from data_prep.polyp import shape
 from data_prep.request import Request
 from layerwise.profiles import Profile, profile_named
 
@@ -47,22 +47,28 @@ def write_colon(folder: Path, groups: int = GROUPS, frames: int = FRAMES) -> Pat
     return folder
 
 
-def find_ellipse(image: np.ndarray) -> list[detector.Candidate]:
+def find_ellipse(image: np.ndarray, model: object = None) -> list[shape.Candidate]:
     """The box around red pixels, if there are any, and one in the corner."""
-    found = [detector.Candidate(0.0, 0.0, 12.0, 10.0, 0.5),
-             detector.Candidate(50.0, 30.0, 10.0, 10.0, 0.25)]
+    found = [shape.Candidate(0.0, 0.0, 12.0, 10.0, 0.5),
+             shape.Candidate(50.0, 30.0, 10.0, 10.0, 0.25)]
     rows, columns = np.nonzero(image[:, :, 2] > 180)
     if len(rows):
         x, y = float(columns.min()), float(rows.min())
-        found.insert(0, detector.Candidate(x, y, float(columns.max()) + 1 - x,
-                                           float(rows.max()) + 1 - y, 0.75))
+        found.insert(0, shape.Candidate(x, y, float(columns.max()) + 1 - x,
+                                        float(rows.max()) + 1 - y, 0.75))
     return found
 
 
 @pytest.fixture()
 def colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of 24 frames in 8 groups, and `find_ellipse` in place of the detector."""
-    monkeypatch.setattr(detector, "detect", find_ellipse)
+    """A folder of 24 frames in 8 groups, and `find_ellipse` in place of the detector.
+
+    Its model is the names of the groups that it has learnt from.
+    """
+    monkeypatch.setattr(shape, "detect", find_ellipse)
+    monkeypatch.setattr(shape, "learn", lambda frames, seed: sorted({row[0] for row in frames}))
+    monkeypatch.setattr(shape, "write_model", lambda path, model: path.write_text(" ".join(model)))
+    monkeypatch.setattr(shape, "read_model", lambda path: path.read_text().split())
     return write_colon(tmp_path / "colon")
 
 

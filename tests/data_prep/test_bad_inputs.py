@@ -15,7 +15,7 @@ import pytest
 
 from data_prep import lmdb_store
 from data_prep import prepare as common
-from data_prep.polyp import detector, prepare
+from data_prep.polyp import prepare, shape
 from data_prep.request import Request
 from layerwise.errors import InputError
 from layerwise.locks import LOCK
@@ -88,12 +88,13 @@ def _no_images(source: Path, data: Path, patch: Any) -> None:
 
 
 def _blind(source: Path, data: Path, patch: Any) -> None:
-    patch.setattr(detector, "detect", lambda image: [])
+    patch.setattr(shape, "detect", lambda image, model: [])
 
 
 def _all_hits(source: Path, data: Path, patch: Any) -> None:
-    found = detector.Candidate(30.0, 16.0, 14.0, 12.0, 0.5)
-    patch.setattr(detector, "detect", lambda image: [found] if image[22, 37, 2] > 180 else [])
+    found = shape.Candidate(30.0, 16.0, 14.0, 12.0, 0.5)
+    patch.setattr(shape, "detect",
+                  lambda image, model: [found] if image[22, 37, 2] > 180 else [])
 
 
 def _small_disk(source: Path, data: Path, patch: Any) -> None:
@@ -192,7 +193,7 @@ BAD = (
         f"{OTHER},test\n"),
         r"manifest\.csv: group g0 is on two sides"),
     Bad("no candidates", _blind, "colon: no candidates in any of 24 frames"),
-    Bad("no negative candidates", _all_hits, "colon: only 0 of 8 groups have positive and"),
+    Bad("no negative candidates", _all_hits, "colon: train-100: only 0 balanced patches"),
     Bad("too few frames", _manifest(
         "image,mask,group\n" + "\n".join(f"frames/{i:03d}.png,masks/{i:03d}.png,g{i // 12}"
                                          for i in range(24))), "colon: only 2 of 2 groups"),
@@ -210,7 +211,7 @@ def test_bad_input(bad: Bad, colon: Path, request_for: Callable[..., Request],
                    monkeypatch: Any) -> None:
     request = request_for(colon)
     with monkeypatch.context() as patch:
-        patch.setattr(detector, "detect", detector.detect)
+        patch.setattr(shape, "detect", shape.detect)
         bad.harm(colon, request.data, patch)
         with pytest.raises(InputError, match=bad.message) as error:
             prepare.prepare(request)
@@ -222,6 +223,6 @@ def test_bad_input(bad: Bad, colon: Path, request_for: Callable[..., Request],
     assert not (dataset / "source.json").exists()
     left = {path.name for path in dataset.iterdir()}
     # Complete intermediate results may stay; sets of patches and partial files may not.
-    assert left <= {LOCK, "inputs.json", "detections", "cases.csv", "candidates.csv"} \
+    assert left <= {LOCK, "inputs.json", "models", "detections", "cases.csv", "candidates.csv"} \
         | ({"test"} if bad.harm is _users_folder else set())
     assert all((path / "seal.json").is_file() for path in dataset.glob("detections"))

@@ -122,7 +122,8 @@ def test_a_disk_that_fills_up_while_patches_are_written(
         assert "\n" not in str(caught.value)
         dataset = disk.folder / "polyp" / "colon-mini"
         assert {path.name for path in dataset.iterdir()} == {
-            LOCK, "cases.csv", "candidates.csv", "detections", "inputs.json", "test"}
+            LOCK, "cases.csv", "candidates.csv", "detections", "inputs.json",
+            "models", "test"}
         look(wanted, dataset)
         disk.free()
         monkeypatch.setattr(patches, "extract", extract)

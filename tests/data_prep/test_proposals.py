@@ -38,7 +38,9 @@ def test_recall_by_hand() -> None:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_detected_and_labelled(colon: Path, jobs: int) -> None:
     frames = reader.read_frames(colon)[:3]
-    rows = [row for found in proposals.detect_all(RECIPE, frames, 2, jobs)
+    (colon / "model").write_text("g1")
+    models = {frame.group: colon / "model" for frame in frames}
+    rows = [row for found in proposals.detect_all(RECIPE, frames, 2, jobs, models)
             for row in found.candidates]
     assert [(row.candidate, row.lesion, row.label) for row in rows] == [
         ("000:c01", "000:1", 1), ("000:c02", "", 0), ("001:c01", "001:1", 1),

@@ -33,6 +33,7 @@ def test_a_plan_names_every_run_longest_first_and_makes_nothing(tmp_path):
     assert "train-100 1600, validation-100 400, test 1200 at most (not prepared yet)" in lines[1]
     assert any(line.startswith("stored once: pool5 of test, train-100, validation-100, 0.1 GB")
                for line in lines)
+    assert lines[-2].startswith("and the handcrafted system, 1 of 1 runs to do")
     rows = [line for line in lines if " seed 1" in line]
     assert sorted(row.split()[1] for row in rows) == sorted(SWEEP)
     costs = [float(row.split()[-1]) for row in rows]

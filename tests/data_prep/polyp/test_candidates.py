@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from data_prep.polyp import candidates as proposals
-from data_prep.polyp import reader
+from data_prep.polyp import reader, shape
+from layerwise.errors import InputError
 
 
 def two_lesions() -> np.ndarray:
@@ -50,7 +51,25 @@ def test_the_centre_decides(box: tuple[float, float, float, float], lesion: int)
 
 def test_detected_and_labelled(colon: Path) -> None:
     frame = reader.read_frames(colon)[0]
-    found = proposals.detect(frame, 2)
+    proposals.learn([frame], colon / "model", 1)
+    found = proposals.detect(frame, 2, colon / "model")
     assert [(row.candidate, row.lesion, row.label) for row in found.candidates] == \
         [("000:c01", "000:1", 1), ("000:c02", "", 0)]
     assert found.features.shape == (2, 0)
+
+
+def test_so_many_frames_are_learnt_from(colon: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposals, "LEARNT_FRAMES", 8)
+    frames, learnt = reader.read_frames(colon), []
+    monkeypatch.setattr(shape, "learn", lambda rows, seed: learnt.extend(row[0] for row in rows)
+                        or [])
+    proposals.learn(frames, colon / "model", 1)
+    assert learnt == [f"g{i}" for i in range(8)]
+
+
+def test_frames_without_polyps_are_refused(colon: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def learn(rows: object, seed: int) -> None:
+        raise ValueError("no edge of these frames is the boundary of a polyp")
+    monkeypatch.setattr(shape, "learn", learn)
+    with pytest.raises(InputError, match="frames: no edge of these frames"):
+        proposals.learn(reader.read_frames(colon), colon / "model", 1)

@@ -15,7 +15,7 @@ import pytest
 
 from data_prep import cutting, inspection, lmdb_store, patches, proposals, seal
 from data_prep import prepare as common
-from data_prep.polyp import phantom, prepare, reader
+from data_prep.polyp import phantom, prepare, reader, shape
 from data_prep.polyp.prepare import RECIPE
 from data_prep.recipe import Detection, Recipe
 from data_prep.request import Request
@@ -210,7 +210,7 @@ def test_an_interrupted_build_looks_unfinished_and_is_resumed(
     dataset = request_for(colon).data / "polyp" / "colon-mini"
     assert not (dataset / "source.json").exists()
     finished = {path.parent.name for path in dataset.glob("*/seal.json")}
-    assert finished == {"detections", "test"}
+    assert finished == {"detections", "models", "test"}
     assert {path.name for path in dataset.iterdir()} == \
         finished | {".lock", "inputs.json", "cases.csv", "candidates.csv"}
     before = snapshot(dataset / "test")
@@ -248,7 +248,7 @@ def test_a_killed_worker_leaves_nothing_half_written(
         prepare.prepare(request_for(colon, jobs=2))
     dataset = request_for(colon).data / "polyp" / "colon-mini"
     assert sorted(path.name for path in dataset.iterdir()) == \
-        [".lock", "candidates.csv", "cases.csv", "detections", "inputs.json"]
+        [".lock", "candidates.csv", "cases.csv", "detections", "inputs.json", "models"]
 
 
 def test_a_given_split_is_kept(colon: Path, request_for: Make) -> None:
@@ -313,3 +313,39 @@ def test_another_detector_makes_the_candidates_again(colon: Path, request_for: M
 def test_requests_out_of_range(request_for: Make, changes: dict[str, object]) -> None:
     with pytest.raises(InputError, match=r"expected|same"):
         request_for(None, **changes)
+
+
+def test_no_group_meets_a_model_that_has_seen_it(colon: Path, request_for: Make,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    met = []
+
+    def detect_all(recipe: Recipe, frames: list[reader.Frame], keep: int, jobs: int,
+                   models: dict[str, Path]) -> list[Detection]:
+        met.extend((frame.group, shape.read_model(models[frame.group])) for frame in frames)
+        return [recipe.detect(frame, keep, models[frame.group]) for frame in frames]
+    monkeypatch.setattr(proposals, "detect_all", detect_all)
+    dataset = prepare.prepare(request_for(colon))
+    cases = contracts.read_cases(dataset / "cases.csv")
+    training = {case.group for case in cases if case.split == "train"}
+    assert {group for group, _ in met} == {case.group for case in cases}
+    for group, learnt in met:
+        assert group not in learnt and set(learnt) <= training
+        assert len(learnt) == (2 if group in training else 4)
+
+
+def test_another_split_needs_other_models(colon: Path, request_for: Make) -> None:
+    first = seal.read_json(prepare.prepare(request_for(colon)) / "models" / "seal.json")
+    split_by_hand(colon)
+    dataset = prepare.prepare(request_for(colon))
+    assert seal.read_json(dataset / "models" / "seal.json") != first
+    assert (dataset / "models" / "test").read_text().split() == \
+        ["g0", "g1", "g3", "g4", "g5", "g6"]
+
+
+def test_too_few_groups_with_polyps_to_learn_from(colon: Path, request_for: Make) -> None:
+    for path in (colon / "masks").iterdir():
+        if int(path.stem) // 3 not in (0, 2, 7):
+            path.write_bytes((colon / "masks" / "002.png").read_bytes())
+    split_by_hand(colon)
+    with pytest.raises(InputError, match="only 1 of 6 training groups"):
+        prepare.prepare(request_for(colon))

@@ -174,3 +174,8 @@ def origin_of(folder: Path) -> Optional[str]:
             or not isinstance(origin[STAND_IN], str) or not origin[STAND_IN].strip():
         raise InputError(f'{path}: expected {{"{STAND_IN}": "what the data are"}}')
     return str(origin[STAND_IN])
+
+
+def origin_or_name(folder: Path, what: str) -> str:
+    """`origin_of`, else "FOLDER what": whatever is not the paper's own data stands in for it."""
+    return origin_of(folder) or f"{folder.resolve().name} {what}"

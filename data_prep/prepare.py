@@ -89,14 +89,15 @@ def _prepare(recipe: Recipe, request: Request, source: Path, dataset: Path) -> N
         (dataset / SUMMARY).unlink(missing_ok=True)     # else only sets are added to it
     try:
         # Who learns is known before there are candidates where these have to be learnt.
-        division = _divide(recipe, request, listed, _expected(listed, found)) \
-            if recipe.learn else None
-        trained = models.learn_all(recipe, listed, found, division[0], dataset / "models", inputs,
-                                   request.seed) if division else None
+        split_of, trained = {each.group: each.split for each in listed}, None
+        if recipe.learn:
+            split_of, _ = _divide(recipe, request, _expected(listed, found), split_of)
+            trained = models.learn_all(recipe, listed, found, split_of, dataset / "models", inputs,
+                                       request.seed)
         every = _detections(recipe, request, dataset / "detections", listed, inputs, trained)
         chosen = proposals.best(every, sizes.candidates_per_case)
-        side_of, order = division or _divide(recipe, request, listed,
-                                             [(row.group, row.label) for row in chosen])
+        side_of, order = _divide(recipe, request, [(row.group, row.label) for row in chosen],
+                                 split_of)
         planned = sets.plan(recipe, request, chosen, side_of, order)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
@@ -113,11 +114,10 @@ def _prepare(recipe: Recipe, request: Request, source: Path, dataset: Path) -> N
                recipe.warn(listed, request.jobs) if recipe.warn else [])
 
 
-def _divide(recipe: Recipe, request: Request, listed: Sequence[Any],
-            labels: Sequence[tuple[str, int]]) -> tuple[dict[str, str], list[str]]:
+def _divide(recipe: Recipe, request: Request, labels: Sequence[tuple[str, int]],
+            split_of: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """The side of the split that each group is on, and the order of the training groups."""
-    return recipe.divide(labels, {each.group: each.split for each in listed},
-                         request.test_fraction, request.seed)
+    return recipe.divide(labels, split_of, request.test_fraction, request.seed)
 
 
 def _expected(listed: Sequence[Any], found: Mapping[str, Inspection]) -> list[tuple[str, int]]:

@@ -17,6 +17,8 @@ Box = tuple[float, ...]
 # Whether a patch can be cut without a box: then it is of the whole image.
 TASKS = {"own": True, "frames": True, "polyp": False}
 
+LARGEST_BOX = 10      # times the image, across or down
+
 
 def renderer(task: str, box: Optional[Box]) -> Callable[[Path, Sequence[str]], np.ndarray]:
     """What makes (views, 3, 227, 227) uint8 BGR of an image's file and names of views.
@@ -46,6 +48,9 @@ def renderer(task: str, box: Optional[Box]) -> Callable[[Path, Sequence[str]], n
             if x >= width or y >= height or x + w <= 0 or y + h <= 0:
                 raise InputError(f"{path}: the box lies outside the image of {width}x{height} "
                                  "pixels")
+            if max(w / width, h / height) > LARGEST_BOX:
+                raise InputError(f"{path}: the box is more than {LARGEST_BOX} times as large as "
+                                 f"the image of {width}x{height} pixels")
             candidate = BoxCandidate(path.stem, "", path.stem, "", 0, x, y, w, h, 0.0)
         return np.stack([recipe.views.cut(image, candidate, view).transpose(2, 0, 1)
                          for view in views])

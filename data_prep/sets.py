@@ -115,7 +115,9 @@ def write_sets(recipe: Recipe, dataset: Path, sets: Sequence[PatchSet],
             draft.facts.update(_write_set(recipe, draft.path, each, paths, request))
             if recipe.write_test is not None:     # a handcrafted system learns from whole cases
                 pooled = {row.case for row in each.candidates}
-                recipe.write_test(draft.path, [one for one in listed if one.case in pooled])
+                whole = recipe.write_test(draft.path, [one for one in listed if one.case in pooled])
+                draft.facts["content_sha256"] = seal.digest(
+                    [draft.facts["content_sha256"], whole["content_sha256"]])
     if recipe.write_test is not None and not seal.is_sealed(dataset / TEST, made_from):
         with seal.sealed(dataset / TEST, made_from) as draft:
             draft.facts.update(recipe.write_test(draft.path, tested))

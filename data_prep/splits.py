@@ -136,8 +136,7 @@ def assign(kind_of: Mapping[str, str], given: Mapping[str, str], fraction: float
         test = {group for group, split in given.items() if split == "test"}
         if not any(kind_of[group] in ("both", "positive") for group in test) \
                 or not any(kind_of[group] in ("both", "negative") for group in test):
-            raise InputError("the test groups of the given split do not have both positive and "
-                             "negative candidates")
+            raise InputError("the test groups do not have both positive and negative candidates")
     else:
         test = draw_test(kind_of, fraction, seed)
     return {group: "test" if group in test else "train" for group in kind_of}

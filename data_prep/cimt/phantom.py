@@ -21,8 +21,7 @@ from data_prep.cimt.interfaces import INTERFACES, TABLE_COLUMNS
 from data_prep.cimt.reader import DEFAULT_ROI, REQUIRED, ROI_COLUMNS
 from data_prep.manifest import MANIFEST, write_origin
 from data_prep.parallel import one_by_one, ordered_map
-from data_prep.seal import new_folder
-from layerwise.contracts import write_table
+from layerwise.contracts import new_folder, write_table
 from layerwise.errors import InputError
 
 FRAMES, LINES = "frames", "lines"

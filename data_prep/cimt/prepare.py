@@ -81,10 +81,6 @@ def _files(region: reader.Region) -> tuple[Path, Path]:
     return region.image_path, region.lines_path
 
 
-def _origin(folder: Path) -> str:
-    return manifest.origin_of(folder) or f"{folder.resolve().name} frames"
-
-
 def recipe(side: int) -> Recipe:
     """The task's recipe for patches of `side` x `side` pixels of the frame."""
     return Recipe(
@@ -92,7 +88,7 @@ def recipe(side: int) -> Recipe:
         read=reader.read_regions, files=_files, inspect=inspect, detect=detect,
         features=(), recall_at=(),
         views=Views(("centre",), ("centre",), reader.load, Cut(side)),
-        origin=_origin,
+        origin=functools.partial(manifest.origin_or_name, what="frames"),
         phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom, (phantom,)),
         code=(sys.modules[__name__], regions), batch=8,
         write_test=functools.partial(write_test, side=side))

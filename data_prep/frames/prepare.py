@@ -1,6 +1,7 @@
 """The frame task's part in the preparation: frames with labels, crops at random places."""
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 from pathlib import Path
@@ -40,16 +41,12 @@ def _files(frame: reader.Frame) -> tuple[Path]:
     return (frame.image_path,)
 
 
-def _origin(folder: Path) -> str:
-    return manifest.origin_of(folder) or f"{folder.resolve().name} frames"
-
-
 RECIPE = Recipe(
     task="frames", kind=Candidate, expects="colonoscopy frames",
     read=reader.read_frames, files=_files, inspect=inspect, detect=detect,
     features=features.FEATURES, recall_at=(1,),
     views=Views(crops.TRAINING_VIEWS, crops.VIEWS, crops.load, crops.cut),
-    origin=_origin,
+    origin=functools.partial(manifest.origin_or_name, what="frames"),
     phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom, (phantom,)),
     code=(sys.modules[__name__],), batch=8)
 

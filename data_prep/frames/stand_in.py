@@ -19,8 +19,7 @@ from data_prep.frames.degrade import Fault
 from data_prep.frames.reader import LABELS, MANIFEST_COLUMNS
 from data_prep.manifest import MANIFEST, write_origin
 from data_prep.parallel import ordered_map
-from data_prep.seal import new_folder
-from layerwise.contracts import write_table
+from layerwise.contracts import new_folder, write_table
 
 FRAMES, TRUTH = "frames", "truth.csv"
 TRUTH_COLUMNS = ("image", "kind", "severity")
@@ -45,7 +44,7 @@ def write_set(folder: Path, stand_in: str, draw: Callable[[Item], Iterator[Drawn
               items: Sequence[Item], jobs: int, title: str, about: str) -> None:
     """Write the frames that `draw` makes of all items as `folder`, complete or not at all.
 
-    The bytes do not depend on `jobs`. InputError as `seal.new_folder`.
+    The bytes do not depend on `jobs`. InputError as `contracts.new_folder`.
     """
     with new_folder(folder) as unfinished:
         (unfinished / FRAMES).mkdir()

@@ -1,6 +1,7 @@
 """The embolism task's part in the preparation: volumes, clusters, 90 views along a vessel."""
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 from pathlib import Path
@@ -76,16 +77,12 @@ def _files(scan: Scan) -> list[Path]:
     return [scan.volume_path, *volume_files, *([scan.emboli_path] if scan.emboli_path else [])]
 
 
-def _origin(folder: Path) -> str:
-    return manifest.origin_of(folder) or f"{folder.resolve().name} volumes"
-
-
 RECIPE = Recipe(
     task="pe", kind=VesselCandidate, expects="contrast-enhanced CT angiograms of the chest",
     read=reader.read_scans, files=_files, inspect=inspect, detect=detect,
     features=features.FEATURES, recall_at=(5, 10, 20, 40, 60),
     views=Views(planes.VIEW_NAMES, planes.TEST_ORDER, volume.read_volume, cut),
-    origin=_origin,
+    origin=functools.partial(manifest.origin_or_name, what="volumes"),
     phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom, (phantom,)),
     code=(sys.modules[__name__],), batch=1)
 

@@ -17,8 +17,7 @@ from data_prep.parallel import ordered_map
 from data_prep.pe.emboli import Embolus, mask
 from data_prep.pe.reader import EMBOLI, VOLUMES
 from data_prep.pe.volume import Volume, write_emboli, write_volume
-from data_prep.seal import new_folder
-from layerwise.contracts import write_table
+from layerwise.contracts import new_folder, write_table
 
 TRUTH = "truth.csv"
 TRUTH_COLUMNS = ("case", "embolus", "kind", "shape", "calibre_mm", "volume_mm3")

@@ -1,12 +1,13 @@
 """The polyp task's part in the preparation of data: frames with masks, boxes, 120 views a box."""
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from data_prep import images, patches
+from data_prep import images, manifest, patches
 from data_prep import prepare as common
 from data_prep.polyp import (
     candidates,
@@ -31,10 +32,6 @@ def _files(frame: reader.Frame) -> tuple[Path, Path]:
     return frame.image_path, frame.mask_path
 
 
-def _origin(folder: Path) -> str:
-    return f"{folder.resolve().name} frames"
-
-
 RECIPE = Recipe(
     task="polyp", kind=BoxCandidate, expects="colonoscopy frames",
     read=reader.read_frames, files=_files, inspect=candidates.inspect, detect=candidates.detect,
@@ -43,7 +40,7 @@ RECIPE = Recipe(
     views=Views(tuple(_AUGMENTATIONS),
                 tuple(view.name for view in patches.test_augmentations(len(_AUGMENTATIONS))),
                 images.load_bgr8, cut),
-    origin=_origin,
+    origin=functools.partial(manifest.origin_or_name, what="frames"),
     phantom=Phantom(phantom.PhantomSettings, phantom.write_phantom, (phantom,)),
     code=(sys.modules[__name__],), batch=4)
 

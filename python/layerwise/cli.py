@@ -164,7 +164,8 @@ def evaluate(task: str, depth: str, fraction: int, seed: int, **options: Any) ->
 @click.option("--depths", help="Comma-separated; default: fc8 ... conv1, scratch and "
               "handcrafted where the task has it.")
 @click.option("--fractions", type=Integers(1, 100), default="100", show_default=True,
-              help="Percent of the training groups, comma-separated.")
+              help="Percent of the training data (groups; pe: emboli; frames: frames), "
+                   "comma-separated.")
 @click.option("--seeds", type=Integers(1, 2**31 - 1), default="1", show_default=True,
               help="Comma-separated.")
 @TRAINING

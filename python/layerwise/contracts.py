@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 import math
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -135,6 +137,29 @@ def atomic_text(path: Path) -> Iterator[TextIO]:
         yield handle
         handle.flush()
         os.fsync(handle.fileno())
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder to fill; renamed to `folder` on success, removed on failure.
+
+    For what the user asks for by name. InputError when `folder` exists and is not empty, or its
+    parent cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: already there; choose another folder or remove it")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}); "
+                         "choose another folder") from error
+    try:
+        yield partial
+        partial.chmod(0o755)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def sync(path: Path) -> None:

@@ -32,7 +32,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from layerwise import alexnet
@@ -128,6 +127,8 @@ class Convolutional:
     def _answers(self, region: Region, y: np.ndarray, x: np.ndarray, side: float,
                  mean_bgr: Sequence[float]) -> np.ndarray:
         """(classes, len(y), len(x)) probabilities at rows y and columns x of the ROI."""
+        import cv2
+
         scale, phases = side / PATCH_PX, self._phases
         first = (1 - CONTEXT_PX) / 2 * scale + region.margin
         shape = [CONTEXT_PX + CELL // phases * (len(places) - 1) for places in (y, x)]

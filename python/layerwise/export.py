@@ -6,15 +6,13 @@ an image whose probabilities are averaged; MODEL_CARD.md says what the network i
 """
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from layerwise.card import card
-from layerwise.contracts import read_index
+from layerwise.contracts import new_folder, read_index
 from layerwise.errors import InputError
 from layerwise.runs import (
     BEST,
@@ -26,6 +24,7 @@ from layerwise.runs import (
     recommendation_stem,
     write_json,
 )
+from layerwise.tasks import task_named
 from layerwise.weights import sha1_of
 
 MODEL, LABELS, CARD = "model.json", "labels.txt", "MODEL_CARD.md"
@@ -82,13 +81,12 @@ def export(run_folder: Path, out: Path) -> Path:
     if not is_trained(run_folder) or not (run_folder / BEST).is_file():
         raise InputError(f"{run_folder}: no trained network here (config.json, {BEST}); train it "
                          "first")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: already there; choose another folder or remove it")
+    if task_named(run.task, run.classes).by_region:
+        raise InputError(f"{run_folder}: a network that traces lines; layerwise trace uses it "
+                         "where it is, with --run")
     model = Model(run.task, run.dataset, run.init, run.classes, run.mean_bgr, _views(run),
                   sha1_of(run_folder / BEST), run.stand_in_data, run.stand_in_weights)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    with new_folder(out) as partial:
         shutil.copyfile(run_folder / BEST, partial / CAFFEMODEL)
         shutil.copyfile(run_folder / DEPLOY, partial / DEPLOY)
         shutil.copyfile(run_folder / CONFIG, partial / CONFIG)
@@ -96,10 +94,6 @@ def export(run_folder: Path, out: Path) -> Path:
         (partial / MEAN).write_bytes(_mean_blob(run.mean_bgr))
         write_json(partial / MODEL, asdict(model))
         (partial / CARD).write_text(card(run_folder, run, model.views), encoding="utf-8")
-        partial.chmod(0o755)
-        os.replace(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return out
 
 

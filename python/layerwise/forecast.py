@@ -177,16 +177,17 @@ def profile_sizes(wanted: Wanted) -> dict[str, int]:
     cases = size.phantom_groups * size.phantom_cases * wanted.options["test_fraction"]
     tested = round(cases) * math.prod(ROI) if wanted.task.by_region \
         else round(cases * size.candidates_per_case) * size.test_patches
-    return {**training_sizes(size.patches, wanted.fractions), "test": tested}
+    return {**training_sizes(size.patches, wanted.fractions, wanted.profile.batch_size),
+            "test": tested}
 
 
-def training_sizes(patches: int, fractions: Sequence[int]) -> dict[str, int]:
-    """Patches of training (4 of 5) and validation sets at percentages of the data."""
+def training_sizes(patches: int, fractions: Sequence[int], batch_size: int) -> dict[str, int]:
+    """Patches of training (4 of 5, at least a mini-batch) and validation sets at percentages."""
     sizes = {}
     for fraction in fractions:
         total = patches * fraction // 100
-        sizes[f"train-{fraction}"] = total * 4 // 5
-        sizes[f"validation-{fraction}"] = total - total * 4 // 5
+        sizes[f"train-{fraction}"] = max(total * 4 // 5, batch_size)
+        sizes[f"validation-{fraction}"] = max(total - total * 4 // 5, 2)
     return sizes
 
 

@@ -10,12 +10,10 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from layerwise.boundary_files import write_lines
 from layerwise.contracts import write_scores
 from layerwise.depths import depth_named
 from layerwise.plan import Setting, make_run
 from layerwise.prepared import check_data
-from layerwise.regions import REGIONS, read_regions
 from layerwise.runs import SCORES, Run, is_scored, locked, open_run
 
 HANDCRAFTED = "handcrafted"
@@ -36,6 +34,9 @@ def evaluate_handcrafted(setting: Setting, run: Run) -> Path:
         if not is_scored(folder):
             system = import_module(setting.task.handcrafted)
             if setting.task.by_region:
+                from layerwise.boundary_files import write_lines
+                from layerwise.regions import REGIONS, read_regions
+
                 regions = read_regions(setting.prepared / "test" / REGIONS)
                 lines = system.traces(setting.prepared, run.fraction, run.seed)
                 check_data(run)

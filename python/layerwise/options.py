@@ -93,7 +93,7 @@ RUNS = click.option("--runs", type=FOLDER, default="runs", envvar="LAYERWISE_RUN
 PREPARING = together(
     click.option("--images", type=click.Path(),
                  help="Your images: a folder, of task own also a CSV; default: the built-in "
-                      "phantom."),
+                      "phantom (own has none)."),
     click.option("--negative", metavar="CLASS",
                  help="Task own: the class that the others are told apart from; default: the one "
                       "with the most images."),
@@ -128,7 +128,7 @@ TRAINING = together(
     click.option("--gpu", type=click.IntRange(0), help="GPU to train on; default: the CPU."))
 ONE_RUN = together(
     click.option("--fraction", type=click.IntRange(1, 100), default=100, show_default=True,
-                 help="Percent of the training groups."),
+                 help="Percent of the training data (groups; pe: emboli; frames: frames)."),
     click.option("--seed", type=click.IntRange(1), default=1, show_default=True,
                  help="Seed of the training."))
 

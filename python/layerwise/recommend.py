@@ -143,6 +143,9 @@ def recommend(wanted: Wanted) -> Recommendation:
 
     Raises InputError for unusable images, LayerwiseError when a training fails.
     """
+    if wanted.task.by_region:
+        raise InputError(f"recommend is not for task {wanted.task.name}: its networks are compared "
+                         "by the error of traced lines; see layerwise sweep")
     setting, no_curve = _prepared(wanted)
     fractions = [100] if no_curve else sorted(wanted.fractions)
     trainer = Trainer(setting, wanted)

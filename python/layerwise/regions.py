@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from layerwise.alexnet import INPUT_SHAPE
@@ -72,6 +71,8 @@ def cut_patch(image: np.ndarray, x: float, y: float, side: float) -> np.ndarray:
         image: (rows, columns) uint8 grey values; the three channels of a network are equal.
         x, y: column and row.
     """
+    import cv2
+
     scale = side / PATCH_PX
     # Patch pixel u lies at -side/2 + (u + 1/2) scale from the centre of the image's pixel x.
     first = (scale - side) / 2

@@ -84,6 +84,7 @@ def dataset_folder(root: Path, task: str, dataset: str) -> Path:
 
 def recommendation_stem(dataset: Path) -> Path:
     """Path without suffix of what `layerwise recommend` says of the runs in a data set's folder."""
+    dataset = dataset.resolve()
     return dataset.parents[1] / "figures" / dataset.parent.name / dataset.name / "recommendation"
 
 

@@ -12,6 +12,7 @@ from layerwise import blas, machine
 from layerwise.alexnet import MEAN_BGR
 from layerwise.child import Children
 from layerwise.cost import Cost, cost_of, set_sizes, storing
+from layerwise.dense import DEFAULT_SIDE
 from layerwise.depths import SWEEP, Depth, depth_named
 from layerwise.device import check_gpu
 from layerwise.display import Display, work_done
@@ -214,6 +215,8 @@ def _check_images(task: Task, options: Mapping[str, Any]) -> None:
     for option in ("negative", "upright"):
         if options[option] and not own:
             raise InputError(f"--{option} is for task {OWN.name}")
+    if task.name != "cimt" and options.get("patch_side", DEFAULT_SIDE) != DEFAULT_SIDE:
+        raise InputError("--patch-side is for task cimt")
     if images and not (Path(images).exists() if own else Path(images).is_dir()):
         raise InputError(f"{images}: no such {'file or ' if own else ''}folder (folders below "
                          "/usr, /etc, /var and /run are seen only when LAYERWISE_BIND names them)")

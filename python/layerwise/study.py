@@ -70,7 +70,7 @@ def study_of(task: Task, machine: Machine) -> Forecast:
             for seed in SEEDS for fraction in fractions for depth in DEPTHS.values()
             if fraction == 100 or depth.name in SWEEP]
     tested, views, _ = TESTED[task.name]
-    sizes = {**training_sizes(task.patches, fractions), "test": tested * views}
+    sizes = {**training_sizes(task.patches, fractions, profile.batch_size), "test": tested * views}
     order, costs, items = order_by_cost(runs, runs, sizes, CACHE_GB * 1e9)
     return Forecast(tuple(order), tuple(costs), tuple(items), sizes, machine.workers,
                     machine.speed)

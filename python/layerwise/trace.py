@@ -51,7 +51,7 @@ class RegionOfInterest(click.ParamType):
 @click.option("--pixel-size", type=float, help="Side of a pixel in micrometres; default: what a "
               "DICOM file says.")
 @click.option("--run", "run_folder", type=FOLDER,
-              help="Folder of a scored run; default: the cimt run with the smallest error.")
+              help="Folder of a scored run; default: the cimt run with the highest validation AUC.")
 @click.option("--out", type=FOLDER, default="traces", show_default=True,
               help="Folder for the picture and the tables.")
 @RUNS
@@ -87,22 +87,23 @@ def trace(image: str, roi: Box, pixel_size: float | None, run_folder: str | None
 
 
 def best_run(root: Path) -> Path:
-    """The scored run of a network, below a folder of runs, with the smallest mean error.
+    """The scored run of a network, below a folder of runs, with the highest validation AUC.
 
-    Raises InputError when there is none.
+    Raises InputError when there is none, or runs on several data sets.
     """
-    from layerwise.contracts import read_table
-    from layerwise.runs import BEST, BOUNDARY
+    from layerwise.runs import BEST, BOUNDARY, RESULT, read_json
 
-    errors = {}
-    for path in sorted(root.glob(f"cimt/*/*/*/*/{BOUNDARY}")):
-        if (path.parent / BEST).is_file():
-            rows = [float(row["error_um"]) for row in read_table(path)[1]]
-            errors[path.parent] = sum(rows) / len(rows)
-    if not errors:
+    found = {path.parent: read_json(path.parent / RESULT)["best_auc"]
+             for path in sorted(root.glob(f"cimt/*/*/*/*/{BOUNDARY}"))
+             if (path.parent / BEST).is_file()}
+    if not found:
         raise InputError(f"{root}: no scored network for cimt; run `layerwise evaluate cimt conv1` "
                          "or name a run by --run")
-    return min(errors, key=lambda folder: errors[folder])
+    datasets = sorted({folder.parents[2].name for folder in found})
+    if len(datasets) > 1:
+        raise InputError(f"{root / 'cimt'}: networks of several data sets ({', '.join(datasets)}); "
+                         "name a run by --run")
+    return max(found, key=lambda folder: found[folder])
 
 
 def patch_side_um(folder: Path) -> float:

@@ -193,7 +193,7 @@ BAD = (
         f"{OTHER},test\n"),
         r"manifest\.csv: group g0 is on two sides"),
     Bad("no candidates", _blind, "colon: no candidates in any of 24 frames"),
-    Bad("no negative candidates", _all_hits, "colon: train-100: only 0 balanced patches"),
+    Bad("no negative candidates", _all_hits, "colon: the test groups do not have both"),
     Bad("too few frames", _manifest(
         "image,mask,group\n" + "\n".join(f"frames/{i:03d}.png,masks/{i:03d}.png,g{i // 12}"
                                          for i in range(24))), "colon: only 2 of 2 groups"),

@@ -1,8 +1,10 @@
 """environment/run hands a sweep with the Slurm launcher to environment/slurm, and nothing else."""
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,20 @@ def test_the_slurm_launcher_starts_outside(run: Path, tmp_path: Path, arguments:
     assert done.returncode == 0, done.stderr
     expected = "outside:" + " ".join(arguments[1:]) if outside else "inside:-m layerwise sweep"
     assert done.stdout.startswith(expected)
+
+
+def test_the_launcher_needs_nothing_that_its_environment_lacks(project: Path) -> None:
+    """Outside there are click, numpy, tqdm and submitit only: see slurm-requirements.txt."""
+    program = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("cv2", "scipy", "h5py", "caffe", "lmdb", "sklearn", "matplotlib",
+                                  "google", "skimage", "pydicom", "nibabel"):
+            raise ImportError(f"{name} is not there")
+sys.meta_path.insert(0, Blocked())
+import layerwise.cli, layerwise.launcher, layerwise.sweep, layerwise.forecast
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          cwd=project, env={**os.environ, "PYTHONPATH": "python:."})
+    assert done.returncode == 0, done.stderr.splitlines()[-1:]

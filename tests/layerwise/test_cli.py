@@ -41,6 +41,10 @@ def test_every_verb_explains_itself(verb):
     (["weights", "polyp", "--weights", "README.md"], "README.md: "),
     (["train", "polyp", "scratch", "--images", "nowhere"], "nowhere"),
     (["figures", "nowhere"], "nowhere"),
+    (["train", "polyp", "conv1", "--patch-side", "64"], "--patch-side is for task cimt"),
+    (["recommend", "cimt"], "recommend is not for task cimt"),
+    (["recommend", "own"], "name your images by --images"),
+    (["export", "nowhere", "--out", "there"], "nowhere"),
 ])
 def test_one_clear_line_and_exit_code_2(arguments, message, tmp_path, project, monkeypatch):
     monkeypatch.chdir(project)

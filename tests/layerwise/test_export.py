@@ -150,6 +150,8 @@ def test_what_cannot_be_exported_or_used(place: Path, tmp_path: Path) -> None:
         handle.write(b"x")
     with pytest.raises(InputError, match="not the network that was exported"):
         read_model(tmp_path / "model")
+    done = layerwise("predict", place / "model", place / "scans/000.png", "--box", "0,0,1e9,4")
+    assert done.exit_code == 2 and "more than 10 times as large" in done.stderr
     done = layerwise("predict", place / "model", place / "scans/000.png", "--box", "1,2,0,4")
     assert done.exit_code == 2 and "is no X,Y,W,H with W and H above 0" in done.stderr
     assert not list(tmp_path.glob(".*"))

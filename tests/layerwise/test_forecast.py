@@ -98,8 +98,9 @@ def test_an_iteration_can_be_timed(monkeypatch):
 
 
 def test_small_parts():
-    assert training_sizes(2000, (100, 25)) == {
+    assert training_sizes(2000, (100, 25), 32) == {
         "train-100": 1600, "validation-100": 400, "train-25": 400, "validation-25": 100}
+    assert training_sizes(160, (1,), 16) == {"train-1": 16, "validation-1": 2}
     assert [amount(value) for value in (None, 0.0123, 1.26, 123.4)] == ["?", "0.012", "1.3", "123"]
     assert aligned([["", "a", "b", "c"], ["10", "long", "", "1"]]) == [
         "    a     b  c", "10  long     1"]

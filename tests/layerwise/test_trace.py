@@ -1,7 +1,6 @@
 """Runs that are tested on regions: what they leave, and tracing a user's own image with one."""
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from dataclasses import replace
@@ -229,17 +228,23 @@ def test_what_is_wrong_is_one_line(scored, measure, tmp_path, options, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_best_run_is_the_one_with_the_smallest_error(tmp_path):
-    for name, error, network in (("fc8", 40, True), ("conv1", 20, True), ("conv2", 30, True),
-                                 ("handcrafted", 10, False)):
-        folder = tmp_path / "cimt" / "d" / name / "100" / "1"
-        folder.mkdir(parents=True)
-        if network:
-            (folder / "best.caffemodel").touch()
-        with (folder / "boundary.csv").open("w", newline="") as handle:
-            csv.writer(handle).writerows([("case", "group", "interface", "error_um"),
-                                          ("c", "g", "lumen_intima", error)])
+def write_scored(root, dataset, name, auc):
+    """A scored run as far as choosing goes; without an AUC it has no network."""
+    folder = root / "cimt" / dataset / name / "100" / "1"
+    folder.mkdir(parents=True)
+    (folder / "boundary.csv").touch()
+    if auc:
+        (folder / "best.caffemodel").touch()
+        (folder / "result.json").write_text(json.dumps({"best_auc": auc}))
+
+
+def test_the_best_run_is_the_one_with_the_highest_validation_auc(tmp_path):
+    for name, auc in (("fc8", 0.7), ("conv1", 0.9), ("conv2", 0.8), ("handcrafted", None)):
+        write_scored(tmp_path, "d", name, auc)
     assert tracing.best_run(tmp_path).parts[-3] == "conv1"
+    write_scored(tmp_path, "other", "conv1", 0.95)
+    with pytest.raises(InputError, match=r"several data sets \(d, other\); name a run by --run"):
+        tracing.best_run(tmp_path)
 
 
 def test_patches_keep_their_physical_size(scored, measure, monkeypatch):

@@ -8,6 +8,7 @@ direction and its opposite share one.
 """
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -122,6 +123,7 @@ def boxes(centres: np.ndarray, outline: np.ndarray) -> np.ndarray:
     return np.concatenate([low, rim.max(1) - low], 1)
 
 
+@functools.lru_cache(maxsize=8)      # shapes are no frames': the same for every model of a data set
 def learn(seed: int, votes: VoteSettings, settings: SyntheticSettings = DEFAULTS) -> Regression:
     """The regression, by least squares of the error's share of the distance."""
     rng = np.random.default_rng(seed)

@@ -11,7 +11,13 @@ import numpy as np
 
 from data_prep.feature_table import matrix, read_features
 from data_prep.proposals import FEATURES
-from layerwise.contracts import Candidate, Score, read_candidates, read_cases
+from layerwise.contracts import (
+    Candidate,
+    Score,
+    read_candidates,
+    read_cases,
+    read_test_candidates,
+)
 from layerwise.errors import InputError
 
 Classifier = Callable[[np.ndarray], np.ndarray]
@@ -30,13 +36,8 @@ def scores(dataset: Path, fraction: int, seed: int, names: Sequence[str], learn:
     missing file, a candidate without features, a pool without both classes or with test cases, and
     a test split without candidates.
     """
-    tested_cases = {case.case for case in read_cases(dataset / "cases.csv")
-                    if case.split == "test"}
-    tested = [row for row in read_candidates(dataset / "candidates.csv")
-              if row.case in tested_cases]
-    if not tested:
-        raise InputError(f"{dataset / 'candidates.csv'}: no candidates in the test cases")
-    pool = _pool(dataset, fraction, tested_cases)
+    tested = tested_candidates(dataset)
+    pool = _pool(dataset, fraction)
     path = dataset / "detections" / FEATURES
     table = read_features(path, names)
     classify = learn(matrix(path, table, [row.candidate for row in pool]), pool, seed)
@@ -45,11 +46,20 @@ def scores(dataset: Path, fraction: int, seed: int, names: Sequence[str], learn:
             for row, p in zip(tested, found)]
 
 
-def _pool(dataset: Path, fraction: int, tested_cases: set[str]) -> list[Candidate]:
+def tested_candidates(dataset: Path) -> list[Candidate]:
+    """Candidates of the test split; InputError when there are none."""
+    found = read_test_candidates(dataset)
+    if not found:
+        raise InputError(f"{dataset / 'candidates.csv'}: no candidates in the test cases")
+    return found
+
+
+def _pool(dataset: Path, fraction: int) -> list[Candidate]:
     """Training and validation candidates; InputError unless they can be learnt from."""
     sets = [f"{kind}-{fraction}" for kind in ("train", "validation")]
     pool = [row for name in sets for row in read_candidates(dataset / name / "candidates.csv")]
-    leaked = sorted({row.case for row in pool} & tested_cases)
+    tested = {case.case for case in read_cases(dataset / "cases.csv") if case.split == "test"}
+    leaked = sorted({row.case for row in pool} & tested)
     if leaked:
         raise InputError(f"{dataset}: case {leaked[0]} is in the test split and in "
                          f"{' or '.join(sets)}; prepare the data set again")

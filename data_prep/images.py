@@ -103,6 +103,15 @@ def to_bgr8(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
+def png(image: np.ndarray, compression: int | None = None) -> bytes:
+    """An image (h, w) or (h, w, 3) BGR, uint8, as PNG; compression 0 to 9, OpenCV's own if None."""
+    options = [] if compression is None else [cv2.IMWRITE_PNG_COMPRESSION, compression]
+    ok, data = cv2.imencode(".png", image, options)
+    if not ok:
+        raise RuntimeError(f"OpenCV could not encode an image of {image.shape}")
+    return bytes(data.tobytes())
+
+
 def load_bgr8(path: Path) -> np.ndarray:
     """(h, w, 3) BGR uint8 of an image file. Raises InputError when it is missing or damaged."""
     return to_bgr8(decode(path, read_bytes(path)))

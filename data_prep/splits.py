@@ -16,8 +16,9 @@ import numpy as np
 
 from layerwise.contracts import Candidate
 from layerwise.errors import InputError
+from layerwise.tasks import Task
 
-VALIDATION_EVERY = 5  # one group in five: the paper's 80/20
+VALIDATION_EVERY = Task.validation_every  # of the paper's tasks: 80/20
 
 
 def generator(seed: int, purpose: str) -> np.random.Generator:

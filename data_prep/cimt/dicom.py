@@ -6,9 +6,6 @@ Regions, DICOM PS3.3 C.8.5.5), in cm per pixel: a screen holds several images.
 from __future__ import annotations
 
 import io
-import struct
-import warnings
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -18,13 +15,12 @@ import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from data_prep.dicom_file import DAMAGE, GREY, quietly, told
 from layerwise.errors import InputError
 
 SQUARE_TOLERANCE = 0.01     # by how much the sides of a pixel may differ
 _TWO_DIMENSIONAL, _CENTIMETRES = 1, 3       # RegionSpatialFormat, PhysicalUnitsXDirection
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, struct.error,
-           zlib.error, NotImplementedError, RuntimeError, ImportError)
-_GREY, _COLOUR, _LUMA = ("MONOCHROME1", "MONOCHROME2"), ("RGB",), ("YBR_FULL", "YBR_FULL_422")
+_COLOUR, _LUMA = ("RGB",), ("YBR_FULL", "YBR_FULL_422")
 
 Box = tuple[int, int, int, int]     # x, y of the first pixel, w, h
 
@@ -42,11 +38,6 @@ class Scaled:
         return left <= x and top <= y and x + w <= left + width and y + h <= top + height
 
 
-def is_dicom(data: bytes) -> bool:
-    """Whether the bytes of a file begin as DICOM files do."""
-    return data[128:132] == b"DICM"
-
-
 def decode(path: Path, data: bytes) -> tuple[np.ndarray, tuple[Scaled, ...]]:
     """(rows, columns) uint8 grey values, and the scaled regions of the frame.
 
@@ -54,8 +45,7 @@ def decode(path: Path, data: bytes) -> tuple[np.ndarray, tuple[Scaled, ...]]:
     for a damaged file, several frames, other values, and pixels that pydicom does not decode here.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")     # remarks on tags that are not used here
+        with quietly():
             dataset = pydicom.dcmread(io.BytesIO(data))
             frames = int(dataset.get("NumberOfFrames") or 1)
             if frames != 1:
@@ -65,10 +55,9 @@ def decode(path: Path, data: bytes) -> tuple[np.ndarray, tuple[Scaled, ...]]:
             if hasattr(dataset, "pixel_array_options"):     # pydicom 3 would turn luma into RGB
                 dataset.pixel_array_options(raw=True)
             stored = dataset.pixel_array
-    except (InvalidDicomError, *_DAMAGE) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+    except (InvalidDicomError, *DAMAGE) as error:
         raise InputError(f"{path}: damaged DICOM file or one that cannot be decoded here "
-                         f"({reason}); export the frame as PNG") from None
+                         f"({told(error)}); export the frame as PNG") from None
     return _grey(path, dataset, stored), scaled
 
 
@@ -89,7 +78,7 @@ def _scaled(region: pydicom.Dataset) -> Optional[Scaled]:
 def _grey(path: Path, dataset: Any, stored: np.ndarray) -> np.ndarray:
     kind = str(dataset.get("PhotometricInterpretation", ""))
     signed = int(dataset.get("PixelRepresentation") or 0)
-    if kind not in (*_GREY, *_COLOUR, *_LUMA) or signed:
+    if kind not in (*GREY, *_COLOUR, *_LUMA) or signed:
         raise InputError(f"{path}: pixels are {'signed ' * signed}{kind or 'of no known kind'}; "
                          "export the frame as PNG")
     bits = int(dataset.get("BitsStored", 8))

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from data_prep.cimt import tissue, ultrasound
 from data_prep.cimt.dicom import Box
 from data_prep.cimt.interfaces import INTERFACES, TABLE_COLUMNS
 from data_prep.cimt.reader import DEFAULT_ROI, REQUIRED, ROI_COLUMNS
+from data_prep.images import png
 from data_prep.manifest import MANIFEST, write_origin
 from data_prep.parallel import one_by_one, ordered_map
 from layerwise.contracts import new_folder, write_table
@@ -125,10 +125,7 @@ def _write(folder: Path, settings: PhantomSettings, seed: int, index: int) -> Se
     """Write a frame and its lines; the manifest's row."""
     drawn = draw_region(settings, seed, index)
     image, lines = f"{FRAMES}/{drawn.case}.png", f"{LINES}/{drawn.case}.csv"
-    ok, data = cv2.imencode(".png", drawn.image)
-    if not ok:
-        raise RuntimeError(f"{folder / image}: OpenCV could not encode the frame")
-    (folder / image).write_bytes(data.tobytes())
+    (folder / image).write_bytes(png(drawn.image))
     write_table(folder / lines, TABLE_COLUMNS,
                 ((name, x, f"{y:.4f}") for name, line in zip(INTERFACES, drawn.lines)
                  for x, y in enumerate(line)))

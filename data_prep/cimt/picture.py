@@ -16,10 +16,11 @@ import numpy as np
 from data_prep.cimt import phantom, pixels, prepare, reader
 from data_prep.cimt.interfaces import INTERFACES
 from data_prep.cimt.reader import Region
+from data_prep.images import png
 from data_prep.manifest import origin_of
 from data_prep.request import PATCH_SIDES
 from layerwise.command import Command
-from layerwise.contracts import write_bytes
+from layerwise.contracts import PixelCandidate, write_bytes
 
 ACROSS, PATCHES = 3, 9          # regions in a row, patches of each class
 PANEL_PX = (440, 360)           # width, height: a frame, its aspect ratio kept
@@ -36,21 +37,31 @@ def sheet(regions: Sequence[Region], side: int, origin: str) -> np.ndarray:
 
     Raises InputError as `reader.annotated`.
     """
-    panels = [_frame(region) for region in regions]
+    shown = [_opened(region) for region in regions]
+    panels = [_frame(*one) for one in shown]
     panels += [np.full_like(panels[0], 40)] * (-len(panels) % ACROSS)
     rows = [np.hstack(panels[start:start + ACROSS]) for start in range(0, len(panels), ACROSS)]
-    return np.vstack(rows + [_patches(regions, label, side, rows[0].shape[1], origin)
+    return np.vstack(rows + [_patches(shown, label, side, rows[0].shape[1], origin)
                              for label in range(len(CLASSES))])
 
 
-def _frame(region: Region) -> np.ndarray:
+Shown = tuple[Region, reader.Annotated, tuple[PixelCandidate, ...]]
+
+
+def _opened(region: Region) -> Shown:
+    """A region, opened, and its training pixels."""
     opened = reader.annotated(region)
+    return region, opened, pixels.candidates(region, opened, 180)
+
+
+def _frame(region: Region, opened: reader.Annotated, rows: Sequence[PixelCandidate]
+           ) -> np.ndarray:
     height, width = opened.image.shape
     scale = min(PANEL_PX[0] / width, PANEL_PX[1] / height)
     panel = cv2.cvtColor(cv2.resize(opened.image, None, fx=scale, fy=scale,
                                     interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2BGR)
     x, y, w, h = opened.roi
-    for row in pixels.candidates(region, opened, 180):
+    for row in rows:
         cv2.circle(panel, _place(row.x, row.y, scale, 0), 1, COLOURS[row.label], -1)
     for line, colour in zip(opened.lines, COLOURS[1:]):
         points = [_place(column, row, scale, 4) for column, row in enumerate(line.tolist(), x)]
@@ -77,16 +88,15 @@ def _titled(image: np.ndarray, title: str, size: tuple[int, int]) -> np.ndarray:
     return panel
 
 
-def _patches(regions: Sequence[Region], label: int, side: int, width: int, origin: str
+def _patches(shown: Sequence[Shown], label: int, side: int, width: int, origin: str
              ) -> np.ndarray:
     """A row of patches of one class, from all regions in turn."""
     size = width // PATCHES - 2 * GAP_PX
     cells = []
     for number in range(PATCHES):
-        region = regions[number % len(regions)]
-        opened = reader.annotated(region)
-        of_class = [row for row in pixels.candidates(region, opened, 180) if row.label == label]
-        turn = number // len(regions)
+        turn, place = divmod(number, len(shown))
+        _, opened, rows = shown[place]
+        of_class = [row for row in rows if row.label == label]
         cell = np.full((size, size, 3), _GREY, np.uint8)
         if turn < len(of_class):
             patch = prepare.Cut(side)(opened.image, of_class[turn], "centre")
@@ -119,10 +129,7 @@ def main(out: Path, images: Optional[Path], count: int, patch_side: int, seed: i
         chosen = [*firsts.values(), *(each for each in listed if each not in firsts.values())]
         stand_in = origin_of(images)
         drawn = sheet(chosen[:count], patch_side, f"{stand_in} (stand-in)" if stand_in else "")
-    ok, data = cv2.imencode(".png", drawn)
-    if not ok:
-        raise RuntimeError(f"{out}: OpenCV could not encode the picture")
-    write_bytes(out, data.tobytes())
+    write_bytes(out, png(drawn))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from data_prep import manifest
@@ -62,11 +61,9 @@ class Cut:
 def region_to_test(region: reader.Region, side: int) -> regions.Region:
     """A region to test on: its ROI with the frame around it, border pixels repeated."""
     opened, margin = reader.annotated(region), regions.margin_for(side)
-    x, y, w, h = opened.roi
-    padded = cv2.copyMakeBorder(opened.image, *[margin] * 4, cv2.BORDER_REPLICATE)
     return regions.Region(region.case, region.group,
-                          padded[y:y + h + 2 * margin, x:x + w + 2 * margin], opened.lines - y,
-                          opened.pixel_um, margin, side)
+                          regions.with_margin(opened.image, opened.roi, margin),
+                          opened.lines - opened.roi[1], opened.pixel_um, margin, side)
 
 
 def write_test(folder: Path, cases: Sequence[reader.Region], side: int) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from data_prep import images
 from data_prep.cimt import dicom
 from data_prep.cimt.dicom import Box
 from data_prep.cimt.interfaces import Traces, at_columns, read_traces
+from data_prep.dicom_file import is_dicom
 from data_prep.manifest import MANIFEST, case_names, check_images, read_columns
 from layerwise.errors import InputError
 
@@ -130,7 +131,7 @@ def load(path: Path) -> np.ndarray:
 def open_image(path: Path) -> tuple[np.ndarray, tuple[dicom.Scaled, ...]]:
     """Grey values as `load`, and what a DICOM file says of the size of its pixels."""
     data = images.read_bytes(path)
-    if dicom.is_dicom(data):
+    if is_dicom(data):
         return dicom.decode(path, data)
     pixels = images.to_bgr8(images.decode(path, data))
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)), ()

@@ -11,6 +11,7 @@ import click
 import cv2
 import numpy as np
 
+from data_prep import images
 from data_prep.frames import crops
 from data_prep.frames.degrade import THRESHOLD, Fault, degrade, field_of
 from data_prep.frames.effects import KINDS
@@ -64,10 +65,7 @@ def _real(paths: Sequence[Path]) -> list[tuple[np.ndarray, np.ndarray]]:
 def main(out: Path, frames: tuple[Path, ...], seed: int) -> None:
     """Write the contact sheet OUT (PNG): + is informative, - is not."""
     shown = _real(frames) or _rendered(seed)
-    ok, data = cv2.imencode(".png", sheet(shown, SEVERITIES, seed))
-    if not ok:
-        raise RuntimeError(f"{out}: OpenCV could not encode the sheet")
-    write_bytes(out, data.tobytes())
+    write_bytes(out, images.png(sheet(shown, SEVERITIES, seed)))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
 import numpy as np
 
+from data_prep import images
 from data_prep.frames.degrade import Fault
 from data_prep.frames.reader import LABELS, MANIFEST_COLUMNS
 from data_prep.manifest import MANIFEST, write_origin
@@ -66,10 +66,7 @@ def _write(folder: Path, draw: Callable[[Item], Iterator[Drawn]], items: Sequenc
         rows = []
         for drawn in draw(item):
             name = f"{FRAMES}/{drawn.case}.png"
-            ok, data = cv2.imencode(".png", drawn.image, [cv2.IMWRITE_PNG_COMPRESSION, 0])
-            if not ok:
-                raise RuntimeError(f"{folder / name}: OpenCV could not encode the frame")
-            (folder / name).write_bytes(data.tobytes())
+            (folder / name).write_bytes(images.png(drawn.image, compression=0))
             rows.append((name, drawn.group, drawn.fault, drawn.split))
         written.append(rows)
     return written

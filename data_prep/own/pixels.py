@@ -8,9 +8,6 @@ MONOCHROME1 (high is dark) is inverted.
 from __future__ import annotations
 
 import io
-import struct
-import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +21,11 @@ from pydicom.pixel_data_handlers.util import (
 )
 
 from data_prep import images
+from data_prep.dicom_file import DAMAGE, GREY, is_dicom, quietly, told
 from layerwise.errors import InputError
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
-_MAGIC = slice(128, 132)      # "DICM" after the preamble
-_GREY = ("MONOCHROME1", "MONOCHROME2")
-# All that pydicom raises on files that are damaged or beyond it.
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-           struct.error, zlib.error, NotImplementedError, RuntimeError, ImportError)
+_DAMAGE = (*DAMAGE, IndexError)      # the latter of look-up tables that are cut short
 
 
 def load(path: Path) -> np.ndarray:
@@ -45,29 +39,27 @@ def stored(path: Path, data: bytes) -> np.ndarray:
 
     Raises InputError naming the file.
     """
-    if data[_MAGIC] == b"DICM" or path.suffix.lower() in DICOM_SUFFIXES:
+    if is_dicom(data) or path.suffix.lower() in DICOM_SUFFIXES:
         return _dicom(path, data)
     return images.decode(path, data)
 
 
 def _dicom(path: Path, data: bytes) -> np.ndarray:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")     # remarks on tags that are not used here
+        with quietly():
             dataset = pydicom.dcmread(io.BytesIO(data), force=False)
     except InvalidDicomError:
         raise InputError(f"{path}: not a DICOM file; replace or rename it") from None
     except _DAMAGE as error:
-        raise InputError(f"{path}: damaged DICOM file ({_told(error)}); replace it") from None
+        raise InputError(f"{path}: damaged DICOM file ({told(error)}); replace it") from None
     if str(dataset.get("NumberOfFrames", "") or "1") != "1":
         raise InputError(f"{path}: {dataset.NumberOfFrames} frames; export the frames you labelled "
                          "as single images")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quietly():
             return _displayed(path, dataset)
     except _DAMAGE as error:
-        raise InputError(f"{path}: pixels cannot be decoded ({_told(error)}); decompress it "
+        raise InputError(f"{path}: pixels cannot be decoded ({told(error)}); decompress it "
                          "(gdcmconv --raw, dcmdjpeg) or replace it") from None
 
 
@@ -75,7 +67,7 @@ def _displayed(path: Path, dataset: Any) -> np.ndarray:
     """Grey (h, w) or BGR (h, w, 3), uint8."""
     kind = str(dataset.get("PhotometricInterpretation", ""))
     values = dataset.pixel_array
-    if kind not in _GREY:
+    if kind not in GREY:
         if kind != "RGB" and not kind.startswith("YBR_FULL"):
             raise InputError(f"{path}: colours are {kind or 'of no kind'}, expected "
                              "MONOCHROME1, MONOCHROME2, RGB or YBR_FULL; convert it to PNG")
@@ -90,7 +82,7 @@ def _displayed(path: Path, dataset: Any) -> np.ndarray:
     real = np.asarray(apply_voi_lut(apply_modality_lut(values, dataset), dataset), np.float64)
     low, high = _range(dataset)
     grey = np.asarray(np.round(255 * np.clip((real - low) / (high - low), 0, 1)), np.uint8)
-    return 255 - grey if kind == _GREY[0] else grey
+    return 255 - grey if kind == GREY[0] else grey
 
 
 def _range(dataset: Any) -> tuple[float, float]:
@@ -104,7 +96,3 @@ def _range(dataset: Any) -> tuple[float, float]:
     slope = float(dataset.get("RescaleSlope", 1))
     rescaled = [end * slope + float(dataset.get("RescaleIntercept", 0)) for end in ends]
     return min(rescaled), max(rescaled)
-
-
-def _told(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -5,9 +5,6 @@ normal of ImageOrientationPatient does (DICOM PS3.3 C.7.6.2).
 """
 from __future__ import annotations
 
-import struct
-import warnings
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +14,7 @@ import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from data_prep.dicom_file import DAMAGE, quietly, told
 from data_prep.pe.grid import MAX_SINE, lps_to_ras
 from data_prep.pe.hounsfield import HU_RANGE, to_hu
 from layerwise.errors import InputError
@@ -35,8 +33,6 @@ _CT = (("Modality", ("CT",)), ("SamplesPerPixel", ("1",)),
        ("RescaleType", ("", "HU", "US")))
 _UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99",
                  "1.2.840.10008.1.2.2")
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, struct.error,
-           zlib.error, NotImplementedError, RuntimeError, ImportError)
 
 
 @dataclass(frozen=True)
@@ -97,18 +93,16 @@ def _read_header(path: Path) -> _Slice:
 
 def _dataset(path: Path, stop_before_pixels: bool) -> pydicom.Dataset:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")     # remarks on tags that are not used here
+        with quietly():
             return pydicom.dcmread(str(path), stop_before_pixels=stop_before_pixels)
     except InvalidDicomError:
         raise InputError(f"{path}: not a DICOM file; move it out of the series' folder") from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from None
 
 
 def _damaged(path: Path, error: BaseException) -> InputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(f"{path}: damaged DICOM file ({reason}); replace it")
+    return InputError(f"{path}: damaged DICOM file ({told(error)}); replace it")
 
 
 def _numbers(path: Path, header: pydicom.Dataset, name: str, count: int) -> np.ndarray:
@@ -173,10 +167,9 @@ def _pixels(item: _Slice) -> np.ndarray:
     dataset = _dataset(item.path, stop_before_pixels=False)
     syntax = getattr(dataset.file_meta, "TransferSyntaxUID", "")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quietly():
             stored = dataset.pixel_array
-    except _DAMAGE as error:
+    except DAMAGE as error:
         if str(syntax) in _UNCOMPRESSED:
             raise _damaged(item.path, error) from None
         name = getattr(syntax, "name", "") or "an unknown encoding"

@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
 from data_prep.polyp.descriptors import mirrored
-from data_prep.polyp.edge_kinds import KINDS, POLYP
+from data_prep.polyp.edge_kinds import KINDS, POLYP, drawn
 
 SIDES = ("none", "along", "against")
 """No boundary; the inside lies where the normal points; it lies on the other side."""
@@ -138,7 +138,7 @@ def learn(sample: Sample, seed: int, settings: ForestSettings = DEFAULTS) -> Bou
     pairs, sides = [], []
     for known in (first, ~first):
         kinds = _learn_kinds(sample.rows(known), rng, settings)
-        unseen = sample.rows(_drawn(np.where(known, -1, sample.kind), settings.per_kind // 2, rng))
+        unseen = sample.rows(drawn(np.where(known, -1, sample.kind), settings.per_kind // 2, rng))
         pairs.append(pair(kinds, unseen.values))
         sides.append(np.where(unseen.kind != POLYP, 0, np.where(unseen.inward, 1, 2)))
     second = _fit(np.concatenate(pairs), np.concatenate(sides), len(SIDES), RandomForestClassifier(
@@ -149,7 +149,7 @@ def learn(sample: Sample, seed: int, settings: ForestSettings = DEFAULTS) -> Bou
 
 def _learn_kinds(sample: Sample, rng: np.random.Generator, settings: ForestSettings) -> Forest:
     """Polyps' edges are shown with the normal inwards, all others either way."""
-    shown = sample.rows(_drawn(sample.kind, settings.per_kind, rng))
+    shown = sample.rows(drawn(sample.kind, settings.per_kind, rng))
     as_is = np.where(shown.kind == POLYP, shown.inward, rng.random(len(shown.kind)) < 0.5)
     values = np.where(as_is[:, None], shown.values, mirrored(shown.values))
     return _fit(values, shown.kind, len(KINDS), RandomForestClassifier(
@@ -165,12 +165,6 @@ def _fit(values: np.ndarray, labels: np.ndarray, classes: int, forest: RandomFor
     forest.fit(np.concatenate([values, blank]), np.concatenate([labels, np.arange(classes)]),
                weight)
     return flattened(forest)
-
-
-def _drawn(kind: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Rows of at most so many edges of each kind, at random."""
-    return np.concatenate([rng.permutation(np.flatnonzero(kind == number))[:most]
-                           for number in range(len(KINDS))])
 
 
 def to_arrays(forests: BoundaryForests) -> dict[str, np.ndarray]:

@@ -113,3 +113,9 @@ def label(image: np.ndarray, mask: np.ndarray, edges: Edges,
     for name, here in reversed(rules):
         kind[here] = name
     return Truth(kind, cosine > 0)
+
+
+def drawn(kind: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows (n,) of at most so many edges of each kind, at random."""
+    return np.concatenate([rng.permutation(np.flatnonzero(kind == number))[:most]
+                           for number in range(len(KINDS))])

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from layerwise.contracts import BoxCandidate, Score, read_candidates, read_cases
+from data_prep.handcrafted import tested_candidates
+from layerwise.contracts import BoxCandidate, Score
 from layerwise.errors import InputError
 
 
@@ -19,12 +20,8 @@ def scores(dataset: Path, fraction: int, seed: int) -> list[Score]:
     detector's score in [0, 1], and a test split without candidates.
     """
     path = dataset / "candidates.csv"
-    tested = {case.case for case in read_cases(dataset / "cases.csv") if case.split == "test"}
-    rows = [row for row in read_candidates(path) if row.case in tested]
-    if not rows:
-        raise InputError(f"{path}: no candidates in the test cases")
     found = []
-    for row in rows:
+    for row in tested_candidates(dataset):
         if not isinstance(row, BoxCandidate) or not 0 <= row.score <= 1:
             raise InputError(f"{path}: candidate {row.candidate} has no score from 0 to 1; prepare "
                              "the data set again")

@@ -6,25 +6,22 @@ manifest.csv.
 """
 from __future__ import annotations
 
-import csv
 import functools
-import multiprocessing
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from data_prep.images import png
+from data_prep.parallel import one_by_one, ordered_map
 from data_prep.polyp.colon import make_wall
 from data_prep.polyp.endoscope import field_mask, make_endoscope
 from data_prep.polyp.rays import render
 from data_prep.polyp.scene import camera_path, inhabit
 from data_prep.polyp.sensor import expose
+from layerwise.contracts import new_folder, write_table
 from layerwise.errors import InputError
 
 SMALLEST_POLYP_PX = 60
@@ -108,10 +105,7 @@ def _write_video(
     for frame in render_video(settings, seed, index):
         names = (f"frames/{frame.case}.png", f"masks/{frame.case}.png")
         for name, pixels in zip(names, (frame.image, frame.mask)):
-            ok, data = cv2.imencode(".png", pixels)
-            if not ok:
-                raise RuntimeError(f"{folder / name}: OpenCV could not encode the frame")
-            (folder / name).write_bytes(data.tobytes())
+            (folder / name).write_bytes(png(pixels))
         rows.append((*names, frame.group))
     return rows
 
@@ -132,48 +126,14 @@ def write_phantom(folder: Path, settings: PhantomSettings, seed: int, jobs: int 
 
     Raises InputError when `folder` exists and is not empty, or its parent cannot be written.
     """
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: already there; choose another folder or remove it")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=str(folder.parent)))
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written ({error.strerror}); choose another folder"
-        ) from error
-    try:
+    with new_folder(folder) as unfinished:
         for name in ("frames", "masks"):
-            (partial / name).mkdir()
-        rows = _write_videos(partial, settings, seed, jobs)
-        with open(partial / "manifest.csv", "w", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(("image", "mask", "group"))
-            writer.writerows(rows)
-        (partial / "README.txt").write_text(_README.format(seed=seed, settings=asdict(settings)))
-        os.chmod(str(partial), 0o755)
-        os.replace(str(partial), str(folder))
-    except BaseException:
-        shutil.rmtree(str(partial), ignore_errors=True)
-        raise
-
-
-def _write_videos(
-    folder: Path, settings: PhantomSettings, seed: int, jobs: int
-) -> list[tuple[str, str, str]]:
-    work = functools.partial(_write_video, folder, settings, seed)
-    rows: list[tuple[str, str, str]] = []
-    total = settings.videos * settings.frames_per_video
-    with tqdm(total=total, unit="frame", desc="phantom (stand-in)") as bar:
-
-        def collect(videos: Iterator[list[tuple[str, str, str]]]) -> None:
-            for video in videos:
-                rows.extend(video)
-                bar.update(len(video))
-
-        if jobs == 1:
-            collect(map(work, range(settings.videos)))
-        else:
-            with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-                collect(pool.imap(work, range(settings.videos)))
-    return rows
+            (unfinished / name).mkdir()
+        videos = ordered_map(
+            functools.partial(one_by_one, functools.partial(_write_video, unfinished, settings,
+                                                            seed)),
+            range(settings.videos), jobs, 1, "phantom (stand-in)", "videos")
+        write_table(unfinished / "manifest.csv", ("image", "mask", "group"),
+                    [row for video in videos for row in video])
+        (unfinished / "README.txt").write_text(_README.format(seed=seed,
+                                                              settings=asdict(settings)))

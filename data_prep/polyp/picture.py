@@ -15,8 +15,8 @@ from data_prep import images
 from data_prep.polyp import band, shape
 from data_prep.polyp.edges import working_size
 from data_prep.polyp.phantom import PhantomSettings, render_video
+from layerwise.command import Command
 from layerwise.contracts import write_bytes
-from layerwise.errors import LayerwiseError
 
 TITLE_PX, SHOWN = 20, 3
 PHANTOM = PhantomSettings(videos=12, frames_per_video=4)
@@ -89,7 +89,7 @@ def _learnt_from_phantom(seed: int) -> shape.Model:
     return shape.learn(((frame.group, frame.image, frame.mask > 0) for frame in frames), seed)
 
 
-@click.command()
+@click.command("picture", cls=Command)
 @click.argument("frame", type=Path)
 @click.argument("out", type=Path)
 @click.option("--model", type=Path, help="models/test of a prepared data set; without it, one is "
@@ -97,15 +97,9 @@ def _learnt_from_phantom(seed: int) -> shape.Model:
 @click.option("--seed", default=1, show_default=True)
 def main(frame: Path, out: Path, model: Optional[Path], seed: int) -> None:
     """Write the picture OUT (PNG) of what is found in FRAME."""
-    try:
-        image = images.load_bgr8(frame)
-        known = shape.read_model(model) if model else _learnt_from_phantom(seed)
-        ok, data = cv2.imencode(".png", sheet(image, known))
-        if not ok:
-            raise RuntimeError(f"{out}: OpenCV could not encode the picture")
-        write_bytes(out, data.tobytes())
-    except LayerwiseError as error:
-        raise SystemExit(f"picture: {error}") from error
+    image = images.load_bgr8(frame)
+    known = shape.read_model(model) if model else _learnt_from_phantom(seed)
+    write_bytes(out, images.png(sheet(image, known)))
 
 
 if __name__ == "__main__":

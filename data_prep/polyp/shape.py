@@ -148,7 +148,7 @@ def learn(frames: Iterable[tuple[str, np.ndarray, np.ndarray]], seed: int,
           settings: ShapeSettings = DEFAULTS) -> Model:
     """A model from (video, frame (h, w, 3) uint8 BGR, mask (h, w) bool).
 
-    ValueError unless boundaries of polyps are among their edges, and two videos.
+    ValueError unless boundaries of polyps are among their edges.
     """
     rng = np.random.default_rng(seed)
     parts = [_sample(*frame, rng, settings.per_frame) for frame in frames]
@@ -168,8 +168,7 @@ def _sample(group: str, image: np.ndarray, mask: np.ndarray, rng: np.random.Gene
                           interpolation=cv2.INTER_NEAREST) > 0
     every = edges.find_edges(small)
     truth = edge_kinds.label(small, outlined, every)
-    chosen = np.concatenate([rng.permutation(np.flatnonzero(truth.kind == kind))[:most]
-                             for kind in range(len(edge_kinds.KINDS))])
+    chosen = edge_kinds.drawn(truth.kind, most, rng)
     picked = edges.Edges(every.at[chosen], every.normal[chosen])
     return Sample(_described(small, picked), truth.kind[chosen], truth.inward[chosen],
                   np.full(len(chosen), group))

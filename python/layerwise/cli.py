@@ -18,6 +18,7 @@ from layerwise.options import (
     ONE_RUN,
     PREPARING,
     RESULTS,
+    SEEDS,
     TRAINING,
     Box,
     Integers,
@@ -166,8 +167,7 @@ def evaluate(task: str, depth: str, fraction: int, seed: int, **options: Any) ->
 @click.option("--fractions", type=Integers(1, 100), default="100", show_default=True,
               help="Percent of the training data (groups; pe: emboli; frames: frames), "
                    "comma-separated.")
-@click.option("--seeds", type=Integers(1, 2**31 - 1), default="1", show_default=True,
-              help="Comma-separated.")
+@SEEDS
 @TRAINING
 @PREPARING
 @LAUNCHING
@@ -214,8 +214,7 @@ def sweep(task: str, depths: str | None, fractions: list[int], seeds: list[int],
 @click.option("--fractions", type=Integers(1, 100),
               help="Percent of the training data, for the learning curve; default: the task's; "
                    "100 = no curve.")
-@click.option("--seeds", type=Integers(1, 2**31 - 1), default="1", show_default=True,
-              help="Training runs of each network, comma-separated.")
+@SEEDS
 @TRAINING
 @PREPARING
 def recommend(task: str, fractions: list[int] | None, seeds: list[int], **options: Any) -> None:

@@ -294,6 +294,12 @@ def read_candidates(path: Path) -> list[Candidate]:
     return candidates
 
 
+def read_test_candidates(dataset: Path) -> list[Candidate]:
+    """Candidates of the test cases of a prepared data set, in the order of candidates.csv."""
+    tested = {case.case for case in read_cases(dataset / "cases.csv") if case.split == "test"}
+    return [row for row in read_candidates(dataset / "candidates.csv") if row.case in tested]
+
+
 def read_index(path: Path) -> list[IndexRow]:
     """index.csv of an LMDB."""
     return read_rows(path, IndexRow, unique="key")

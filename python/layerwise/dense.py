@@ -37,7 +37,7 @@ import numpy as np
 from layerwise import alexnet
 from layerwise.generate import text_of
 from layerwise.regions import CONTEXT_PX, PATCH_PX, Region, cut_patch
-from layerwise.score import BATCH, feed, less_mean
+from layerwise.score import BATCH, answers, feed, less_mean
 
 CELL = 16            # network pixels between answers: the strides of conv1, pool1 and pool2
 FINE = 2             # phases of pool2 in each direction that the fine form computes
@@ -65,8 +65,7 @@ def patchwise(net: Any, region: Region, mean_bgr: Sequence[float],
         batch = places[begin:begin + BATCH]
         patches = np.stack([cut_patch(region.image, x + region.margin, y + region.margin,
                                       region.patch_side) for x, y in batch])
-        feed(net, "data", _three_channels(patches, mean_bgr))
-        parts.append(net.forward()["prob"].reshape(len(batch), -1).copy())
+        parts.append(answers(net, _three_channels(patches, mean_bgr)))
         if progress:
             progress(len(batch))
     return np.concatenate(parts).T.reshape(-1, rows, columns)

@@ -21,7 +21,7 @@ import numpy as np
 
 from layerwise.contracts import atomic_text, sync, write_bytes
 from layerwise.errors import InputError
-from layerwise.score import BATCH, batches, feed, less_mean
+from layerwise.score import BATCH, answers, batches, feed, less_mean
 
 FILE_PATCHES = 256
 LISTING = "files.txt"     # names, relative, so that the data folder may be moved
@@ -171,8 +171,7 @@ def predict(net: Any, folder: Path, blob: str, progress: Callable[[int], None] |
                              f"delete {folder}") from None
         for begin in range(0, len(labels), BATCH):
             part = values[begin:begin + BATCH]
-            feed(net, blob, part)
-            probabilities.append(net.forward()["prob"].reshape(len(part), -1).copy())
+            probabilities.append(answers(net, part, blob))
             if progress:
                 progress(len(part))
         all_labels.append(labels.astype(np.int64))

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from layerwise.tasks import Task
 from layerwise.validation import read_validation
 
 OnEvent = Callable[[Run, dict[str, Any]], None]
+Work = Callable[[list[str]], None]      # arguments of `layerwise.worker`
 
 
 def write_nets(folder: Path, run: Run, task: Task, tail: Tail | None) -> None:
@@ -77,44 +79,45 @@ def train_run(setting: Setting, run: Run, tail: Tail | None, children: Children,
         tail: stored activations of the frozen prefix, if any. A run that was begun with or without
             them goes on as it began.
     """
-    folder = run.folder(setting.runs)
-    with locked(folder) as lock:
-        open_run(folder, run)
-        _train(setting, run, folder, tail, children, on_event, lock)
-    return folder
+    with _trained(setting, run, tail, children, on_event) as (folder, _):
+        return folder
 
 
 def evaluate_run(setting: Setting, run: Run, tail: Tail | None, children: Children,
                  on_event: OnEvent) -> Path:
     """Score the test set with a run's best snapshot, training it first if need be."""
-    folder = run.folder(setting.runs)
-    with locked(folder) as lock:
-        open_run(folder, run)
-        _train(setting, run, folder, tail, children, on_event, lock)
+    with _trained(setting, run, tail, children, on_event) as (folder, work):
         if not is_scored(folder):
-            children.run(["evaluate", str(folder)], setting.blas, folder / CAFFE_LOG,
-                         lambda event: on_event(run, event), folder, lock)
-    return folder
+            work(["evaluate", str(folder)])
+        return folder
 
 
 def validate_run(setting: Setting, run: Run, tail: Tail | None, children: Children,
                  on_event: OnEvent, name: str) -> Path:
     """Score validation set `name` with a run's best snapshot, training it first if need be."""
-    folder = run.folder(setting.runs)
-    with locked(folder) as lock:
-        open_run(folder, run)
-        _train(setting, run, folder, tail, children, on_event, lock)
+    with _trained(setting, run, tail, children, on_event) as (folder, work):
         judged = read_validation(folder)
         if judged is None or judged.name != name:
-            children.run(["validate", str(folder), run.data, name], setting.blas,
-                         folder / CAFFE_LOG, lambda event: on_event(run, event), folder, lock)
-    return folder
+            work(["validate", str(folder), run.data, name])
+        return folder
 
 
-def _train(setting: Setting, run: Run, folder: Path, tail: Tail | None, children: Children,
-           on_event: OnEvent, lock: int) -> None:
-    if is_trained(folder):
-        return
+@contextmanager
+def _trained(setting: Setting, run: Run, tail: Tail | None, children: Children, on_event: OnEvent
+             ) -> Iterator[tuple[Path, Work]]:
+    """Hold a run's folder, trained; with it what has a child do something more in it."""
+    folder = run.folder(setting.runs)
+    with locked(folder) as lock:
+        def work(arguments: list[str]) -> None:
+            children.run(arguments, setting.blas, folder / CAFFE_LOG,
+                         lambda event: on_event(run, event), folder, lock)
+        open_run(folder, run)
+        if not is_trained(folder):
+            _train(setting, run, folder, tail, work)
+        yield folder, work
+
+
+def _train(setting: Setting, run: Run, folder: Path, tail: Tail | None, work: Work) -> None:
     check_free(folder, disk_needed_bytes(len(run.classes)))
     if (folder / STATE).exists():
         if not (folder / TAIL).exists():
@@ -129,8 +132,7 @@ def _train(setting: Setting, run: Run, folder: Path, tail: Tail | None, children
     if depth_named(run.init).fine_tuned:
         assert setting.source is not None
         arguments.append(str(setting.source.path.resolve()))
-    children.run(arguments, setting.blas, folder / CAFFE_LOG, lambda event: on_event(run, event),
-                 folder, lock)
+    work(arguments)
 
 
 def _still_stored(tail: Tail | None) -> bool:

@@ -86,6 +86,8 @@ def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return decorate
 
 
+SEEDS = click.option("--seeds", type=Integers(1, 2**31 - 1), default="1", show_default=True,
+                     help="Training runs of each network, comma-separated.")
 DATA = click.option("--data", type=FOLDER, default="data", envvar="LAYERWISE_DATA",
                     show_default=True, help="Root of prepared data and source weights.")
 RUNS = click.option("--runs", type=FOLDER, default="runs", envvar="LAYERWISE_RUNS",

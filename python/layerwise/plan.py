@@ -1,6 +1,7 @@
 """What a command is to run: the settings its runs share, and each run resolved."""
 from __future__ import annotations
 
+import functools
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ def environment(blas: dict[str, str]) -> dict[str, Any]:
             "machine": platform.machine(), "blas": blas}
 
 
+@functools.lru_cache(maxsize=1)
 def _git_revision() -> str | None:
     try:
         return subprocess.run(["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],

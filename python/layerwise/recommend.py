@@ -154,7 +154,8 @@ def recommend(wanted: Wanted) -> Recommendation:
     trainer.train([(found.chosen, fraction) for fraction in fractions if fraction < 100])
     points: list[Point] = []
     for fraction in fractions:
-        one = trainer.measured(found.chosen, fraction)
+        one = found.of(found.chosen) if fraction == 100 \
+            else trainer.measured(found.chosen, fraction)
         points.append(Point(fraction, _groups_in(setting, fraction), one,
                             gain(one, points[-1].measured, found.groups) if points else None))
     test, test_groups = trainer.tested(found.chosen)

@@ -81,6 +81,17 @@ def cut_patch(image: np.ndarray, x: float, y: float, side: float) -> np.ndarray:
                           borderMode=cv2.BORDER_REPLICATE)
 
 
+def with_margin(image: np.ndarray, roi: tuple[int, int, int, int], margin: int) -> np.ndarray:
+    """(h + 2 margin, w + 2 margin): an ROI (x, y, w, h) of an image (rows, columns) and what is
+    around it; beyond the image its border pixels are repeated.
+    """
+    import cv2
+
+    x, y, w, h = roi
+    padded = cv2.copyMakeBorder(image, *[margin] * 4, cv2.BORDER_REPLICATE)
+    return np.asarray(padded[y:y + h + 2 * margin, x:x + w + 2 * margin])
+
+
 def write_regions(path: Path, regions: Iterable[Region]) -> None:
     """Write regions.h5 atomically, made in memory: HDF5 itself is silent on a full disk.
 

@@ -59,6 +59,12 @@ def feed(net: Any, blob: str, values: np.ndarray) -> None:
     net.blobs[blob].data[...] = values
 
 
+def answers(net: Any, values: np.ndarray, blob: str = "data") -> np.ndarray:
+    """Class probabilities (n, classes) of a batch put into an input blob of a deploy network."""
+    feed(net, blob, values)
+    return np.array(net.forward()["prob"].reshape(len(values), -1))
+
+
 def predict(net: Any, lmdb_folder: Path, mean_bgr: Sequence[float],
             progress: Callable[[int], None] | None = None
             ) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -72,8 +78,7 @@ def predict(net: Any, lmdb_folder: Path, mean_bgr: Sequence[float],
     all_keys: list[str] = []
     all_labels, probabilities = [], []
     for keys, images, labels in batches(lmdb_folder, BATCH):
-        feed(net, "data", less_mean(images, mean_bgr))
-        probabilities.append(net.forward()["prob"].reshape(len(keys), -1).copy())
+        probabilities.append(answers(net, less_mean(images, mean_bgr)))
         all_keys += keys
         all_labels.append(labels)
         if progress:

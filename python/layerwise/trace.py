@@ -131,21 +131,26 @@ def patch_side_um(folder: Path) -> float:
 
 def _maps(folder: Path, frame: np.ndarray, roi: Box, side_px: float, image: str) -> np.ndarray:
     """Confidence maps (classes, rows, columns) of an ROI, from a child that owns Caffe."""
-    import cv2
     import numpy as np
 
     from layerwise import blas, machine
     from layerwise.child import Children
-    from layerwise.regions import PATCH_PX, REGIONS, Region, margin_for, write_regions
+    from layerwise.regions import (
+        PATCH_PX,
+        REGIONS,
+        Region,
+        margin_for,
+        with_margin,
+        write_regions,
+    )
 
     if not 1 <= side_px <= PATCH_PX:
         raise InputError(f"{image}: the network's patches would be {side_px:.0f} pixels wide, 1 to "
                          f"{PATCH_PX} are possible; resample the image")
-    (x, y, w, h), side = roi, math.ceil(side_px)
+    side = math.ceil(side_px)
     margin = margin_for(side)
-    padded = cv2.copyMakeBorder(frame, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-    region = Region(image, "", padded[y:y + h + 2 * margin, x:x + w + 2 * margin],
-                    np.zeros((2, w)), 1.0, margin, side)
+    region = Region(image, "", with_margin(frame, roi, margin), np.zeros((2, roi[2])), 1.0, margin,
+                    side)
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         write_regions(place / REGIONS, [region])

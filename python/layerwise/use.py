@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from layerwise.score import BATCH, feed, less_mean
+from layerwise.score import BATCH, answers, less_mean
 
 
 def score(request: Mapping[str, Any], progress: Callable[[int], None]) -> None:
@@ -25,7 +25,6 @@ def score(request: Mapping[str, Any], progress: Callable[[int], None]) -> None:
     found = []
     for begin in range(0, len(patches), BATCH):
         part = np.asarray(patches[begin:begin + BATCH])
-        feed(net, "data", less_mean(part, request["mean_bgr"]))
-        found.append(net.forward()["prob"].reshape(len(part), -1).copy())
+        found.append(answers(net, less_mean(part, request["mean_bgr"])))
         progress(len(part))
     np.save(Path(request["probabilities"]), np.concatenate(found))

@@ -9,7 +9,7 @@ import ctypes
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,14 @@ import numpy as np
 
 from layerwise import features, use
 from layerwise.child import OUT_OF_MEMORY
-from layerwise.contracts import read_candidates, read_cases, sync, write_bytes, write_scores
+from layerwise.contracts import (
+    IndexRow,
+    read_cases,
+    read_test_candidates,
+    sync,
+    write_bytes,
+    write_scores,
+)
 from layerwise.device import use_device
 from layerwise.errors import LayerwiseError, refused
 from layerwise.prepared import check_data
@@ -34,26 +41,35 @@ def emit(event: dict[str, Any]) -> None:
     print(json.dumps(event), flush=True)
 
 
-def evaluate(folder: Path, run: Run) -> None:
-    """Score the test set with the best snapshot: patches.h5 and scores.csv."""
+def best_network(folder: Path, deploy: str = "deploy.prototxt") -> Any:
+    """The best snapshot of a run, in a deploy network of its folder."""
     import caffe
 
+    return caffe.Net(str(folder / deploy), caffe.TEST, weights=str(folder / BEST))
+
+
+def _answers(folder: Path, run: Run, name: str, stored: Path | None,
+             progress: Callable[[int], None] | None = None
+             ) -> tuple[list[IndexRow], list[str], np.ndarray, np.ndarray]:
+    """Index, keys, labels and probabilities of a set, by the best snapshot.
+
+    `stored`: its stored activations, if any; where they are gone the whole network gives the same.
+    """
+    rows, tail = checked_index(Path(run.data) / name), read_tail(folder)
+    if tail and stored and features.is_stored(stored):
+        labels, probabilities = features.predict(best_network(folder, TAIL_DEPLOY), stored,
+                                                 tail.blob, progress)
+        return rows, [row.key for row in rows], labels, probabilities
+    return rows, *predict(best_network(folder), Path(run.data) / name / "lmdb", run.mean_bgr,
+                          progress)
+
+
+def evaluate(folder: Path, run: Run) -> None:
+    """Score the test set with the best snapshot: patches.h5 and scores.csv."""
     use_device(run.gpu)
-    data = Path(run.data)
-    rows = checked_index(data / "test")
-    tested = {case.case for case in read_cases(data / "cases.csv") if case.split == "test"}
-    candidates = [row for row in read_candidates(data / "candidates.csv") if row.case in tested]
-    tail = read_tail(folder)
-    if tail and not features.is_stored(tail.test):
-        tail = None                       # the whole network gives the same scores
-    net = caffe.Net(str(folder / (TAIL_DEPLOY if tail else "deploy.prototxt")), caffe.TEST,
-                    weights=str(folder / BEST))
-    if tail:
-        keys = [row.key for row in rows]
-        labels, probabilities = features.predict(net, tail.test, tail.blob, _patches_done)
-    else:
-        keys, labels, probabilities = predict(net, data / "test" / "lmdb", run.mean_bgr,
-                                              _patches_done)
+    candidates, tail = read_test_candidates(Path(run.data)), read_tail(folder)
+    rows, keys, labels, probabilities = _answers(folder, run, "test", tail.test if tail else None,
+                                                 _patches_done)
     check_data(run)
     write_bytes(folder / PATCHES, features.hdf5({
         "key": np.array(keys, dtype="S8"), "label": labels.astype(np.int32),
@@ -64,19 +80,10 @@ def evaluate(folder: Path, run: Run) -> None:
 
 def validate(folder: Path, run: Run, name: str) -> None:
     """Score a validation set with the best snapshot: validation.h5."""
-    import caffe
-
     use_device(run.gpu)
-    rows = checked_index(Path(run.data) / name)
     tail = read_tail(folder)
-    if tail and (name != f"validation-{run.fraction}" or not features.is_stored(tail.validation)):
-        tail = None                       # the whole network gives the same scores
-    net = caffe.Net(str(folder / (TAIL_DEPLOY if tail else "deploy.prototxt")), caffe.TEST,
-                    weights=str(folder / BEST))
-    if tail:
-        labels, probabilities = features.predict(net, tail.validation, tail.blob)
-    else:
-        _, labels, probabilities = predict(net, Path(run.data) / name / "lmdb", run.mean_bgr)
+    stored = tail.validation if tail and name == f"validation-{run.fraction}" else None
+    rows, _, labels, probabilities = _answers(folder, run, name, stored)
     check_data(run)
     write_validation(folder, Judged(name, np.array([row.key for row in rows]),
                                     np.array([row.group for row in rows]), labels, probabilities))
@@ -84,8 +91,6 @@ def validate(folder: Path, run: Run, name: str) -> None:
 
 def evaluate_regions(folder: Path, run: Run) -> None:
     """Trace the interfaces of the test regions with the best snapshot, see `boundary_files`."""
-    import caffe
-
     from layerwise import boundary, boundary_files
     from layerwise.dense import Convolutional
     from layerwise.regions import REGIONS, read_regions
@@ -94,8 +99,7 @@ def evaluate_regions(folder: Path, run: Run) -> None:
     path = Path(run.data) / "test" / REGIONS
     regions = read_regions(path)
     boundary_files.check_cases(path, regions, read_cases(Path(run.data) / "cases.csv"))
-    net = Convolutional(caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST,
-                                  weights=str(folder / BEST)))
+    net = Convolutional(best_network(folder))
     maps = [net.maps(region, run.mean_bgr, progress=_patches_done) for region in regions]
     check_data(run)
     lines = [boundary.trace(each) for each in maps]
@@ -106,14 +110,11 @@ def evaluate_regions(folder: Path, run: Run) -> None:
 
 def confidence(request: dict[str, Any]) -> None:
     """Confidence maps of one region; the request is made by `trace`."""
-    import caffe
-
     from layerwise.dense import Convolutional
     from layerwise.regions import REGIONS, read_regions
 
     folder = Path(request["run"])
-    net = Convolutional(caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST,
-                                  weights=str(folder / BEST)))
+    net = Convolutional(best_network(folder))
     region = read_regions(Path(request["folder"]) / REGIONS)[0]
     np.save(request["maps"], net.maps(region, load_run(folder).mean_bgr, request["side_px"]))
 
@@ -171,7 +172,9 @@ def main(arguments: Sequence[str]) -> int:
             validate(Path(subject), replace(load_run(Path(subject)), data=data), name)
             ended = "validated"
         elif verb == "use":
-            use.score(json.loads(subject), _patches_done)
+            request = json.loads(subject)
+            place = request["folder"]
+            use.score(request, _patches_done)
             ended = "used"
         else:
             run = load_run(Path(subject))

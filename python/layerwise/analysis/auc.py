@@ -5,33 +5,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from layerwise.analysis.bootstrap import (
-    RESAMPLES,
-    group_weights,
-    percentile_interval,
-    resampled_auc,
-)
+from layerwise.analysis.auc_bootstrap import Pairs, evidence_groups, pairs_of, resampled_auc
+from layerwise.analysis.bootstrap import RESAMPLES, group_weights, interval_or_none
 from layerwise.analysis.collect import Run, Study
 from layerwise.analysis.marks import Marks
 from layerwise.analysis.operating import BOOTSTRAP_SEED
 from layerwise.analysis.systems import IMPROVING_NOTE, title
 from layerwise.analysis.textable import TextTable
-from layerwise.errors import LayerwiseError
-from layerwise.ranking import area_under_roc
+from layerwise.ranking import Ranked, area_under_roc
+
+
+def pairs_of_marks(marks: Marks) -> Pairs:
+    """The pairs of all marks, by group."""
+    return pairs_of(
+        Ranked(np.concatenate([marks.negatives, marks.positives]),
+               np.repeat([False, True], [marks.negatives.size, marks.positives.size])),
+        np.concatenate([marks.negative_groups, marks.positive_groups]), len(marks.groups))
 
 
 def auc_interval(marks: Marks, weights: np.ndarray) -> tuple[float, float] | None:
     """95% interval of the AUC; weights (resamples, G) as from `group_weights`.
 
-    The scarcer class counts the groups. None with fewer than two, with so few that the resamples do
-    not reach the ends, and where all resamples agree: no width would claim certainty.
+    The scarcer class counts the groups. None as `interval_or_none`.
     """
-    groups = min(len(np.unique(of)) for of in (marks.negative_groups, marks.positive_groups))
-    try:
-        low, high = percentile_interval(resampled_auc(marks, weights), groups)
-    except LayerwiseError:
-        return None
-    return (low, high) if low < high else None
+    pairs = [pairs_of_marks(marks)]
+    return interval_or_none(resampled_auc(pairs, weights), evidence_groups(pairs))
 
 
 def _cell(areas: list[float], ends: list[tuple[float, float] | None]) -> str:

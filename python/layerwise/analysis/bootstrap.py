@@ -94,26 +94,6 @@ def resampled_sensitivity(marks: Marks, weights: np.ndarray, fps: Sequence[float
     return result
 
 
-def resampled_auc(marks: Marks, weights: np.ndarray) -> np.ndarray:
-    """AUC of all marks in every resample, ties counted half, float64 (resamples,).
-
-    weights: (resamples, G) as from `group_weights`. NaN in a resample without one of the classes.
-    What the positives of one group win against the negatives of another is counted once.
-    """
-    count = len(marks.groups)
-    wins = np.empty((count, count))
-    for group in range(count):
-        ranked = np.sort(marks.negatives[marks.negative_groups == group])
-        below, tied = (np.searchsorted(ranked, marks.positives, side) for side in ("left", "right"))
-        wins[:, group] = np.bincount(marks.positive_groups, (below + tied) / 2, minlength=count)
-    weights = weights.astype(np.float64)
-    positives, negatives = (weights @ np.bincount(of, minlength=count)
-                            for of in (marks.positive_groups, marks.negative_groups))
-    pairs = positives * negatives
-    won = np.einsum("bg,bg->b", weights @ wins, weights)
-    return np.where(pairs > 0, won / np.maximum(pairs, 1), np.nan)
-
-
 def _need_groups(groups: int) -> None:
     if groups < 2:
         raise LayerwiseError(f"{groups} group with lesions; a bootstrap needs at least two")
@@ -137,6 +117,16 @@ def percentile_interval(values: np.ndarray, groups: int, level: float = 0.95,
                              f"beyond what {finite.size:,} resamples show")
     low, high = np.quantile(finite, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def interval_or_none(values: np.ndarray, groups: int) -> tuple[float, float] | None:
+    """`percentile_interval` at 95%, None where there is none, and where all resamples agree: no
+    width would claim certainty."""
+    try:
+        low, high = percentile_interval(values, groups)
+    except LayerwiseError:
+        return None
+    return (low, high) if low < high else None
 
 
 def plain_p(differences: np.ndarray) -> float:

@@ -32,10 +32,9 @@ from layerwise.analysis.bootstrap import (
     RESAMPLES,
     expanded_p,
     group_weights,
-    percentile_interval,
+    interval_or_none,
     seed_weights,
 )
-from layerwise.errors import LayerwiseError
 
 SEED = 2016
 ALPHA, LOOKS = 0.05, 2
@@ -129,12 +128,8 @@ def gain(one: Measured, over: Measured, groups: int) -> Gain:
 
 
 def _interval(draws: np.ndarray, groups: int) -> tuple[float, float]:
-    """NaN where there is none, and where it has no width: that would claim certainty."""
-    try:
-        low, high = percentile_interval(draws, groups)
-    except LayerwiseError:
-        return math.nan, math.nan
-    return (low, high) if low < high else (math.nan, math.nan)
+    """NaN where there is none."""
+    return interval_or_none(draws, groups) or (math.nan, math.nan)
 
 
 def search(depths: Sequence[str], measure_all: Callable[[Sequence[str]], Sequence[Measured]],

@@ -6,12 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from scored import auc, reverse
 
 from data_prep.feature_table import write_features
 from data_prep.frames import handcrafted
 from data_prep.frames.features import FEATURES, features
-from layerwise.contracts import Candidate, Case, Score, write_rows
+from layerwise.contracts import Candidate, Case, write_rows
 from layerwise.errors import InputError
 
 VIDEOS, FRAMES, TESTED = 6, 8, 4   # from video 4 on they are tested
@@ -57,16 +57,6 @@ def dataset(tmp_path: Path, values: dict[str, np.ndarray]) -> Path:
 @pytest.fixture(autouse=True)
 def _few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handcrafted, "TREES", 40)
-
-
-def auc(scores: list[Score]) -> float:
-    return float(roc_auc_score([row.label for row in scores],
-                               [row.probabilities[1] for row in scores]))
-
-
-def reverse(path: Path) -> None:
-    header, *lines = path.read_text().splitlines()
-    path.write_text("\n".join([header, *reversed(lines)]) + "\n")
 
 
 def test_sharp_and_blurred_frames_of_other_videos(dataset: Path) -> None:

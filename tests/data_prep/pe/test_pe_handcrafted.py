@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from scored import auc, reverse
 
 from data_prep.feature_table import write_features
 from data_prep.forest import ForestSettings, fit
 from data_prep.pe import handcrafted
 from data_prep.pe.features import FEATURES
-from layerwise.contracts import Case, Score, VesselCandidate, write_rows
+from layerwise.contracts import Case, VesselCandidate, write_rows
 from layerwise.errors import InputError
 
 SIDES = {"train-100": range(0, 6), "validation-100": range(6, 8), "train-50": range(0, 3),
@@ -56,11 +56,6 @@ def _few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handcrafted.forest, "fit", fit_few)
 
 
-def auc(scores: list[Score]) -> float:
-    return float(roc_auc_score([row.label for row in scores],
-                               [row.probabilities[1] for row in scores]))
-
-
 def test_every_test_candidate_is_scored_in_order(dataset: Path) -> None:
     scores = handcrafted.scores(dataset, 100, seed=0)
     assert [row.case for row in scores] == [f"v{case:02d}" for case in range(8, 12)
@@ -89,8 +84,7 @@ def test_a_fraction_learns_from_its_own_pools(dataset: Path) -> None:
 def test_the_order_of_the_pool_changes_nothing(dataset: Path) -> None:
     first = handcrafted.scores(dataset, 100, seed=0)
     for name in ("train-100/candidates.csv", "detections/features.csv"):
-        header, *lines = (dataset / name).read_text().splitlines()
-        (dataset / name).write_text("\n".join([header, *reversed(lines)]) + "\n")
+        reverse(dataset / name)
     assert handcrafted.scores(dataset, 100, seed=0) == first
 
 

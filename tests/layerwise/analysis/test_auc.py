@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from layerwise.analysis.auc import auc_interval, auc_table
-from layerwise.analysis.bootstrap import group_weights, resampled_auc
+from layerwise.analysis.auc import auc_interval, auc_table, pairs_of_marks
+from layerwise.analysis.auc_bootstrap import resampled_auc
+from layerwise.analysis.bootstrap import group_weights
 from layerwise.analysis.collect import collect
 from layerwise.analysis.marks import Marks, candidate_marks
 from layerwise.contracts import Case, Score
@@ -35,7 +36,7 @@ def test_weights_equal_really_repeating_the_groups(negatives: list[tuple[int, in
                                                    positives: list[tuple[int, int]],
                                                    weights: list[int]) -> None:
     """Oracle: scikit-learn on the resampled candidates, one by one."""
-    found = resampled_auc(marks_of(negatives, positives), np.array([weights]))[0]
+    found = resampled_auc([pairs_of_marks(marks_of(negatives, positives))], np.array([weights]))[0]
     low, high = ([value for value, group in of for _ in range(weights[group])]
                  for of in (negatives, positives))
     if not low or not high:

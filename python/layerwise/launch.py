@@ -19,6 +19,7 @@ from layerwise.runs import (
     STATE,
     TAIL,
     TAIL_DEPLOY,
+    TAIL_FROZEN,
     TAIL_LISTING,
     TAIL_NET,
     TAIL_SOLVER,
@@ -61,7 +62,12 @@ def write_nets(folder: Path, run: Run, task: Task, tail: Tail | None) -> None:
         message.net = TAIL_NET
         message.ClearField("random_seed")     # goes on in the whole network's random stream
         texts[TAIL_LISTING] = "".join(f"{path}\n" for path in features.files(tail.train))
-        texts[TAIL_NET] = text_of(prefix.cut(net, tail.blob, TAIL_LISTING, run.batch_size))
+        upper = prefix.cut(net, tail.blob, TAIL_LISTING, run.batch_size)
+        parts = prefix.split(upper, run.batch_size)
+        if parts:
+            frozen, upper = parts
+            texts[TAIL_FROZEN] = text_of(frozen)
+        texts[TAIL_NET] = text_of(upper)
         texts[TAIL_DEPLOY] = text_of(prefix.cut(deploy, tail.blob))
         texts[TAIL_SOLVER] = text_of(message)
     for file_name, text in texts.items():

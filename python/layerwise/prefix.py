@@ -3,6 +3,9 @@
 For a depth whose first tuned layer is L, everything below L depends on the patch alone:
 augmentation is done when the patches are cut, and the first dropout sits above fc6. So those
 activations can be computed once and the tail trained on them, with the same trajectory.
+
+Only fc8 keeps a frozen layer in its tail: fc7, above dropout 6. Caffe's solver moves momentum,
+gradient and values of every parameter it holds, tuned or not, so fc7 goes to a network of its own.
 """
 from __future__ import annotations
 
@@ -79,3 +82,33 @@ def cut(net: Any, blob: str, listing: str = "", batch_size: int = 1) -> Any:
                 settings.ClearField("weight_filler")
                 settings.ClearField("bias_filler")
     return tail
+
+
+def split(tail: Any, batch_size: int) -> tuple[Any, Any] | None:
+    """A training tail in two: its frozen layers, and the tuned ones fed by their output.
+
+    The lower one ends at the activation of the last frozen layer, the upper one reads that and the
+    labels from an Input layer. Together they draw the same random numbers in the same order.
+
+    Args:
+        tail: NetParameter that `cut` made of `train_val`.
+
+    Returns:
+        Two caffe_pb2.NetParameter, None when no layer of the tail is frozen.
+    """
+    from caffe.proto import caffe_pb2
+
+    frozen = [index for index, layer in enumerate(tail.layer)
+              if layer.param and not any(param.lr_mult for param in layer.param)]
+    if not frozen:
+        return None
+    blob = tail.layer[frozen[-1]].top[0]
+    last = next(index for index, layer in enumerate(tail.layer)
+                if index > frozen[-1] and layer.type != "ReLU")
+    lower = caffe_pb2.NetParameter(name=f"{tail.name} to {blob}", layer=tail.layer[:last])
+    upper = caffe_pb2.NetParameter(name=f"{tail.name} above {blob}")
+    data = upper.layer.add(name="data", type="Input", top=[blob, "label"])
+    data.input_param.shape.add(dim=[batch_size, *shape(blob)])
+    data.input_param.shape.add(dim=[batch_size])
+    upper.layer.extend(tail.layer[last:])
+    return lower, upper

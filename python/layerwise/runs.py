@@ -18,8 +18,8 @@ CONFIG, LOG, BEST, RESULT = "config.json", "log.csv", "best.caffemodel", "result
 SCORES, PATCHES, STATE, CAFFE_LOG = "scores.csv", "patches.h5", "state.json", "caffe.log"
 BOUNDARY, EXAMPLE = "boundary.csv", "example.npz"    # boundary.csv is the scores.csv of regions
 TAIL, TAIL_BEST = "tail.json", "tail_best.caffemodel"
-TAIL_NET, TAIL_DEPLOY, TAIL_SOLVER = (f"tail_{name}.prototxt" for name in (
-    "train_val", "deploy", "solver"))
+TAIL_NET, TAIL_FROZEN, TAIL_DEPLOY, TAIL_SOLVER = (f"tail_{name}.prototxt" for name in (
+    "train_val", "frozen", "deploy", "solver"))
 TAIL_LISTING = "tail_files.txt"
 
 

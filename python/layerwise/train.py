@@ -31,7 +31,6 @@ from layerwise.runs import (
     STATE,
     TAIL_BEST,
     TAIL_DEPLOY,
-    TAIL_SOLVER,
     Run,
     Tail,
     clear_leftovers,
@@ -42,6 +41,7 @@ from layerwise.runs import (
 from layerwise.score import auc, predict
 from layerwise.solver import learning_rate, step_size
 from layerwise.tasks import task_named
+from layerwise.trainer import Trainer
 
 SATURATED_LOSS = 87.0      # Caffe's loss cannot exceed -ln(FLT_MIN) = 87.3: the net has diverged
 Event = Callable[[dict[str, Any]], None]
@@ -145,10 +145,9 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
     use_device(run.gpu)
     tail = read_tail(folder)
     resumed = (folder / STATE).exists()
-    solver = _open_solver(folder, source, tail, resumed)
-    progress = _restore(folder, run, solver) if resumed else Progress()
-    judge = caffe.Net(str(folder / (TAIL_DEPLOY if tail else "deploy.prototxt")), caffe.TEST)
-    judge.share_with(solver.net)
+    trainer = Trainer(folder, source, tail is not None, resumed)
+    progress = _restore(folder, run, trainer) if resumed else Progress()
+    judge = trainer.judge(folder / (TAIL_DEPLOY if tail else "deploy.prototxt"))
     validation = Path(run.data) / f"validation-{run.fraction}" / "lmdb"
     rule = task_named(run.task).ranking
     step = step_size(run.train_images, run.batch_size)
@@ -178,13 +177,12 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
                 return _finish(folder, run, source, tail, progress, "patience")
             if stop.received:
                 if progress.iteration > progress.saved:
-                    _save(folder, solver, progress, log)
+                    _save(folder, trainer.solver, progress, log)
                 return "interrupted"
             if progress.iteration:
                 caffe.set_random_seed(_seed_at(run.seed, progress.iteration))
-            solver.step(1)
+            loss = trainer.step()
             progress.iteration += 1
-            loss = float(solver.net.blobs["loss"].data)
             due = (progress.iteration % run.evaluate_every == 0
                    or progress.iteration == run.iterations)
             score = measure() if due else None
@@ -199,7 +197,7 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
             if better:
                 progress.best_auc, progress.best_iteration = score, progress.iteration
             progress.stale = 0 if better else progress.stale + 1
-            _save(folder, solver, progress, log)
+            _save(folder, trainer.solver, progress, log)
         return _finish(folder, run, source, tail, progress, "iterations")
     except Stopped:                # goes on from the last state saved
         return "interrupted"
@@ -210,28 +208,6 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
 def _seed_at(seed: int, iteration: int) -> int:
     """A seed for Caffe (32 bits, not 0) that differs between neighbouring runs and iterations."""
     return (seed * 2_654_435_761 + iteration * 40_503 + 1) % (2 ** 31 - 1) + 1
-
-
-def _open_solver(folder: Path, source: Path | None, tail: Tail | None, resumed: bool) -> Any:
-    """The solver, its net filled from the source weights unless a saved state will fill it.
-
-    A tail is filled from the whole network, which draws the same random numbers as if it were
-    trained itself; the tail draws none. So both start alike and drop the same units.
-    """
-    import caffe
-
-    if tail and resumed:
-        return caffe.SGDSolver(str(folder / TAIL_SOLVER))
-    solver = caffe.SGDSolver(str(folder / "solver.prototxt"))
-    if source is not None and not resumed:
-        solver.net.copy_from(str(source))
-    if not tail:
-        return solver
-    upper = caffe.SGDSolver(str(folder / TAIL_SOLVER))
-    for name, blobs in upper.net.params.items():
-        for blob, filled in zip(blobs, solver.net.params[name]):
-            blob.data[...] = filled.data
-    return upper
 
 
 def _save(folder: Path, solver: Any, progress: Progress, log: Log) -> None:
@@ -251,17 +227,17 @@ def _keep_best(folder: Path, model: Path, progress: Progress) -> None:
         snapshot.keep(model, folder / (TAIL_BEST if read_tail(folder) else BEST))
 
 
-def _restore(folder: Path, run: Run, solver: Any) -> Progress:
+def _restore(folder: Path, run: Run, trainer: Trainer) -> Progress:
     """Load the saved state and move the Data layer's cursor to where it was."""
     progress = Progress(**read_json(folder / STATE))
     state = snapshot.state_file(folder, progress.iteration)
     if not state.exists():
         raise LayerwiseError(f"{state}: missing though {STATE} names it; delete the run folder")
-    solver.restore(str(state))
+    trainer.solver.restore(str(state))
     _keep_best(folder, state.with_suffix(".caffemodel"), progress)
     period = run.train_images // math.gcd(run.train_images, run.batch_size)
     for _ in range(progress.iteration % period):
-        solver.net.forward(end="data")
+        trainer.skip_batch()
     return progress
 
 

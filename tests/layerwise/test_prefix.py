@@ -56,3 +56,18 @@ def test_the_tail_holds_every_tuned_layer_and_the_dropouts(depth):
     for layer in tail.layer[1:]:
         assert set(layer.bottom) <= made
         made |= set(layer.top)
+
+
+@pytest.mark.parametrize("depth", prefix.BOUNDARIES)
+def test_frozen_layers_of_a_tail_go_to_a_net_of_their_own(depth):
+    """Only fc8's has one: dropout 6 is between the stored fc6 and the frozen fc7."""
+    tail = prefix.cut(alexnet.train_val("n", "fc8_polyp", 2, DEPTHS[depth], {}),
+                      prefix.BOUNDARIES[depth], "list", 32)
+    parts = prefix.split(tail, 32)
+    if depth != "fc8":
+        assert parts is None
+        return
+    lower, upper = ([layer.name for layer in part.layer] for part in parts)
+    assert lower == ["data", "drop6", "fc7", "relu7"]
+    assert upper == ["data", "drop7", "fc8_polyp", "loss"]
+    assert [list(each.dim) for each in parts[1].layer[0].input_param.shape] == [[32, 4096], [32]]

@@ -5,6 +5,7 @@
 #
 # BASE    the image underneath: Debian 11, or a Debian or Ubuntu with a pycaffe of its own, such as a GPU build
 # MIRROR  a Debian mirror that carries bullseye, for when the one in the base image has dropped it
+# REVISION  of the project, for every run to record; `make image` gives it
 ARG BASE=debian:bullseye-slim
 FROM ${BASE}
 
@@ -20,7 +21,9 @@ RUN /opt/layerwise/environment/install-packages \
 
 COPY . /opt/layerwise
 
-ENV PYTHONPATH=/opt/layerwise/python:/opt/layerwise${PYTHONPATH:+:$PYTHONPATH} \
+ARG REVISION=
+ENV LAYERWISE_REVISION=${REVISION} \
+    PYTHONPATH=/opt/layerwise/python:/opt/layerwise${PYTHONPATH:+:$PYTHONPATH} \
     LAYERWISE_DATA=/data \
     LAYERWISE_RUNS=/runs \
     LC_ALL=C.UTF-8 \

@@ -41,7 +41,7 @@ lint:          ## ruff and mypy on the Python code, shellcheck on the scripts
 	environment/lint
 
 image:         ## build the Docker image; BASE=IMAGE puts your own with pycaffe underneath
-	docker build $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(MIRROR),--build-arg MIRROR=$(MIRROR)) -t $(IMAGE) .
+	docker build $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(MIRROR),--build-arg MIRROR=$(MIRROR)) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) -t $(IMAGE) .
 
 clean:         ## remove the figures; prepared data, weights and trained runs stay
 	rm -rf figures

@@ -55,7 +55,7 @@ def render_views(settings: PhantomSettings, seed: int, index: int
     growths, bubbles = inhabit(rng, scope, wall, cameras, rng.random() < POLYP_SHARE)
     shake = SHAKE_PX * settings.width / 384
     frames = (expose(scope, render(scope, wall, growths, camera), camera, bubbles,
-                     rng.normal(0, shake, 2), rng) for camera in cameras)
+                     rng.normal(0, shake, 2), rng)[0] for camera in cameras)
     return field_mask(scope) > 0, frames
 
 

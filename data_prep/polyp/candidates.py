@@ -48,14 +48,19 @@ def lesion_at_centre(lesions: np.ndarray, box: Box) -> int:
 def inspect(frame: Frame) -> Inspection:
     """Hashes of a frame's files and the number of its lesions.
 
-    Raises InputError for a damaged file or a mask of another size.
+    Raises InputError for a damaged file, a mask or map of kinds of another size or with other
+    values.
     """
     image_bytes = images.read_bytes(frame.image_path)
     mask_bytes = images.read_bytes(frame.mask_path)
     mask = reader.mask_of(frame.mask_path, images.decode(frame.mask_path, mask_bytes))
     reader.check_sizes(frame, images.decode(frame.image_path, image_bytes), mask)
-    return Inspection((hashlib.sha256(image_bytes).hexdigest(),
-                       hashlib.sha256(mask_bytes).hexdigest()), lesion_map(mask)[1])
+    contents = [image_bytes, mask_bytes]
+    if frame.kinds_path is not None:
+        reader.load_kinds(frame)
+        contents.append(images.read_bytes(frame.kinds_path))
+    return Inspection(tuple(hashlib.sha256(each).hexdigest() for each in contents),
+                      lesion_map(mask)[1])
 
 
 def learn(frames: Sequence[Frame], path: Path, seed: int) -> None:
@@ -63,7 +68,8 @@ def learn(frames: Sequence[Frame], path: Path, seed: int) -> None:
     step = max(1, math.ceil(len(frames) / LEARNT_FRAMES))
     shown = tqdm(frames[::step], desc="learning to find polyps", unit=" frames")
     try:
-        model = shape.learn(((frame.group, reader.load_image(frame), reader.load_mask(frame))
+        model = shape.learn((shape.Example(frame.group, reader.load_image(frame),
+                                           reader.load_mask(frame), reader.load_kinds(frame))
                              for frame in shown), seed)
     except ValueError as error:
         raise InputError(f"{frames[0].image_path.parent if frames else path}: {error}") from None

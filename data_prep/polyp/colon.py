@@ -28,6 +28,8 @@ class Wall:
     """Reflectance, linear blue, green, red."""
     relief: np.ndarray
     """Tilts (u, v) of the wet surface finer than `shape` carries, about unit variance."""
+    vessel: np.ndarray
+    """By what share of its green vessels darken the wall."""
     bend_mm: np.ndarray
     """(2, 3): amplitude (mm), wave number (1/mm), phase of the x and y displacement of the axis."""
     radius_mm: float
@@ -198,18 +200,20 @@ def make_wall(rng: np.random.Generator) -> Wall:
         ],
         -1,
     )
+    albedo, vessel = _mucosa(rng)
     return Wall(
         _closed(np.stack([table, d_theta, d_z], -1)),
-        _closed(_mucosa(rng)),
+        _closed(albedo),
         _closed(relief),
+        _closed(vessel[..., None]),
         bend,
         float(radius),
     )
 
 
-def _mucosa(rng: np.random.Generator) -> np.ndarray:
+def _mucosa(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Reflectance of the wall, linear BGR (ROWS, COLUMNS, 3): blotches, two layers of vessels,
-    stains of stool."""
+    stains of stool. And how much the vessels darken its green (ROWS, COLUMNS)."""
     red = rng.uniform(0.62, 0.85)
     green = red * rng.uniform(0.33, 0.52)
     base = np.array([green * rng.uniform(0.3, 0.62), green, red], np.float32)
@@ -236,10 +240,12 @@ def _mucosa(rng: np.random.Generator) -> np.ndarray:
             * (1 - fine_dark * fine_vessels)
             * (1 - broad_dark * broad)
         )
+    vessel = 1 - (1 - 0.85 * fine_vessels) * (1 - 0.7 * broad)
     if rng.random() < 0.4:
         spread = periodic_noise(rng, 120, 110) + 0.5 * periodic_noise(rng, 35, 30)
         share = 0.75 / (1 + np.exp(-5 * (spread - rng.uniform(0.9, 1.8))))[..., None]
         stool = np.array([0.03, rng.uniform(0.2, 0.36), 0.5], np.float32) * rng.uniform(0.6, 1.3)
         grainy = stool * (1 + 0.12 * periodic_noise(rng, 3, 4)[..., None])
         albedo += (share * (grainy - albedo)).astype(np.float32)
-    return np.clip(albedo, 0.01, 1.0).astype(np.float32)
+        vessel *= 1 - share[..., 0]
+    return np.clip(albedo, 0.01, 1.0).astype(np.float32), vessel.astype(np.float32)

@@ -1,11 +1,13 @@
-"""What each edge of a frame is, by the mask and by stated rules: for training only.
+"""What each edge of a frame is, for training only: by the mask, and by a map of kinds or by rules.
 
-Of the kinds only the polyp's boundary is outlined by experts. The other four are told apart by
-rules on the frame, in the order of `KINDS`; the paper's were marked by hand.
+Of the kinds only the polyp's boundary is outlined by experts. The other four are told apart by a
+map of what makes edges, where there is one (the phantom's is exact), else by stated rules on the
+frame, in the order of `KINDS`; the paper's were marked by hand.
 """
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -15,6 +17,8 @@ from data_prep.polyp.edges import Edges, field_of
 KINDS = ("polyp", "specular", "lumen", "vessel", "other")
 POLYP, SPECULAR, LUMEN, VESSEL, OTHER = range(len(KINDS))
 UNCLEAR = -1
+MAPPED = (SPECULAR, LUMEN, VESSEL)
+"""Values of a map of kinds; 0 is none of these."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +100,26 @@ def _within(region: np.ndarray, reach_px: int) -> np.ndarray:
     return np.asarray(cv2.dilate(region.astype(np.uint8), disc) > 0)
 
 
-def label(image: np.ndarray, mask: np.ndarray, edges: Edges,
+def label(image: np.ndarray, mask: np.ndarray, edges: Edges, marked: Optional[np.ndarray] = None,
           settings: KindSettings = DEFAULTS) -> Truth:
-    """The kinds of the edges of a frame (h, w, 3) with its mask (h, w) bool, of working size."""
+    """The kinds of the edges of a frame (h, w, 3) with its mask (h, w) bool, of working size.
+
+    `marked`: (h, w) uint8 of MAPPED or 0; without it the rules decide.
+    """
     column, row = edges.at.astype(int).T
     signed, inward = outline(mask)
     cosine = (inward[:, row, column].T * edges.normal).sum(1)
     distance = np.abs(signed[row, column])
+    if marked is None:
+        bright, dark, narrow = (rule(image, settings) for rule in (glints, lumen, vessels))
+    else:
+        bright, dark, narrow = (marked == kind for kind in MAPPED)
     rules = (
         (POLYP, (distance <= settings.near_px) & (np.abs(cosine) >= settings.along)),
-        (SPECULAR, _within(glints(image, settings), settings.glint_reach_px)[row, column]),
+        (SPECULAR, _within(bright, settings.glint_reach_px)[row, column]),
         (UNCLEAR, distance <= settings.unclear_px),
-        (LUMEN, _within(lumen(image, settings), settings.lumen_reach_px)[row, column]),
-        (VESSEL, _within(vessels(image, settings), settings.vessel_reach_px)[row, column]))
+        (LUMEN, _within(dark, settings.lumen_reach_px)[row, column]),
+        (VESSEL, _within(narrow, settings.vessel_reach_px)[row, column]))
     kind = np.full(len(edges), OTHER)
     for name, here in reversed(rules):
         kind[here] = name

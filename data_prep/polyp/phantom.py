@@ -1,8 +1,8 @@
 """The phantom of the polyp task: seeded synthetic colonoscopy videos, a stand-in for recorded ones.
 
 `render_video` draws one video (a group of frames that share a colon, an endoscope and, in most, a
-polyp); `write_phantom` writes many in the layout of a real data set: frames/, masks/ and
-manifest.csv.
+polyp); `write_phantom` writes many in the layout of a real data set: frames/, masks/, kinds/ (what
+makes edges, known exactly here) and manifest.csv.
 """
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ import numpy as np
 
 from data_prep.images import png
 from data_prep.parallel import one_by_one, ordered_map
-from data_prep.polyp.colon import make_wall
+from data_prep.polyp.colon import Wall, make_wall
+from data_prep.polyp.edge_kinds import LUMEN, SPECULAR, VESSEL
 from data_prep.polyp.endoscope import field_mask, make_endoscope
-from data_prep.polyp.rays import render
+from data_prep.polyp.rays import View, render
 from data_prep.polyp.scene import camera_path, inhabit
 from data_prep.polyp.sensor import expose
 from layerwise.contracts import new_folder, write_table
@@ -27,6 +28,10 @@ from layerwise.errors import InputError
 SMALLEST_POLYP_PX = 60
 """At 384 x 288. A sliver of polyp smaller than this is left out of the mask: nobody would outline
 it."""
+LUMEN_RADII = 2.0
+"""What lies farther from the tip than so many radii of the colon is the lumen."""
+VESSEL_SHARE = 0.15
+"""A vessel darkens the green of the wall by more than this share."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Frame:
     """uint8 (height, width, 3), BGR."""
     mask: np.ndarray
     """uint8 (height, width), 255 on the polyp, else 0."""
+    kinds: np.ndarray
+    """uint8 (height, width), SPECULAR, LUMEN or VESSEL of `edge_kinds`, else 0."""
 
 
 def has_polyp(settings: PhantomSettings, seed: int, index: int) -> bool:
@@ -90,32 +97,43 @@ def render_video(settings: PhantomSettings, seed: int, index: int) -> Iterator[F
             * settings.width
             / 384
         )
-        image = expose(scope, view, camera, bubbles, motion, rng)
+        image, mirrored = expose(scope, view, camera, bubbles, motion, rng)
         mask = np.where(view.polyp & (inside > 0), 255, 0).astype(np.uint8)
         if np.count_nonzero(mask) < smallest:
             mask[:] = 0
-        yield Frame(f"v{index:03d}_f{number:03d}", f"v{index:03d}", image, mask)
+        yield Frame(f"v{index:03d}_f{number:03d}", f"v{index:03d}", image, mask,
+                    _kinds(view, wall, mirrored))
+
+
+def _kinds(view: View, wall: Wall, mirrored: np.ndarray) -> np.ndarray:
+    """What hides what: highlights the lumen, the lumen vessels."""
+    kinds = np.where(view.vessel > VESSEL_SHARE, VESSEL, 0).astype(np.uint8)
+    kinds[view.depth_mm > LUMEN_RADII * wall.radius_mm] = LUMEN
+    kinds[mirrored] = SPECULAR
+    return kinds
 
 
 def _write_video(
     folder: Path, settings: PhantomSettings, seed: int, index: int
-) -> list[tuple[str, str, str]]:
+) -> list[tuple[str, ...]]:
     cv2.setNumThreads(1)  # one process per core already
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for frame in render_video(settings, seed, index):
-        names = (f"frames/{frame.case}.png", f"masks/{frame.case}.png")
-        for name, pixels in zip(names, (frame.image, frame.mask)):
+        names = [f"{part}/{frame.case}.png" for part in FOLDERS]
+        for name, pixels in zip(names, (frame.image, frame.mask, frame.kinds)):
             (folder / name).write_bytes(png(pixels))
         rows.append((*names, frame.group))
     return rows
 
 
+FOLDERS = ("frames", "masks", "kinds")
 _README = """A STAND-IN, not patient data: synthetic colonoscopy drawn by
 data_prep/polyp/phantom.py.
 
 frames/      8-bit colour PNG
 masks/       255 on the polyp; all 0 in a frame without one
-manifest.csv image, mask, group (the video)
+kinds/       what else makes edges: 1 specular highlight, 2 lumen, 3 vessel, 0 none of these
+manifest.csv image, mask, kinds, group (the video)
 
 seed {seed}; {settings}
 """
@@ -127,13 +145,13 @@ def write_phantom(folder: Path, settings: PhantomSettings, seed: int, jobs: int 
     Raises InputError when `folder` exists and is not empty, or its parent cannot be written.
     """
     with new_folder(folder) as unfinished:
-        for name in ("frames", "masks"):
+        for name in FOLDERS:
             (unfinished / name).mkdir()
         videos = ordered_map(
             functools.partial(one_by_one, functools.partial(_write_video, unfinished, settings,
                                                             seed)),
             range(settings.videos), jobs, 1, "phantom (stand-in)", "videos")
-        write_table(unfinished / "manifest.csv", ("image", "mask", "group"),
+        write_table(unfinished / "manifest.csv", ("image", "mask", "kinds", "group"),
                     [row for video in videos for row in video])
         (unfinished / "README.txt").write_text(_README.format(seed=seed,
                                                               settings=asdict(settings)))

@@ -86,7 +86,8 @@ def _titled(image: np.ndarray, title: str) -> np.ndarray:
 def _learnt_from_phantom(seed: int) -> shape.Model:
     frames = (frame for video in range(PHANTOM.videos)
               for frame in render_video(PHANTOM, seed, video))
-    return shape.learn(((frame.group, frame.image, frame.mask > 0) for frame in frames), seed)
+    return shape.learn((shape.Example(frame.group, frame.image, frame.mask > 0, frame.kinds)
+                        for frame in frames), seed)
 
 
 @click.command("picture", cls=Command)

@@ -28,8 +28,8 @@ def cut(image: np.ndarray, candidate: Candidate, view: str) -> np.ndarray:
                            _AUGMENTATIONS[view])
 
 
-def _files(frame: reader.Frame) -> tuple[Path, Path]:
-    return frame.image_path, frame.mask_path
+def _files(frame: reader.Frame) -> tuple[Path, ...]:
+    return tuple(path for path in (frame.image_path, frame.mask_path, frame.kinds_path) if path)
 
 
 RECIPE = Recipe(

@@ -30,6 +30,8 @@ class View:
     """float32 (height, width), mirrored lamp light."""
     polyp: np.ndarray
     """bool (height, width)."""
+    vessel: np.ndarray
+    """float32 (height, width): by what share of its green a vessel darkens what is seen."""
     depth_mm: np.ndarray
     """float32 (height, width), 0 outside the field."""
 
@@ -137,7 +139,7 @@ def render(scope: Endoscope, wall: Wall, growths: Sequence[Growth], camera: Came
     rays = pixel_rays(scope, camera, xs, ys)
     t = _trace_field(scope, wall, growths, camera, xs, ys, rays)
     p = camera.position_mm.astype(np.float32) + t[:, None] * rays
-    albedo, normal, relief, polyp, gloss = _surface(wall, growths, p)
+    albedo, normal, relief, polyp, gloss, vessel = _surface(wall, growths, p)
     right, down = camera.axes[0], camera.axes[1]
     lamp = camera.position_mm + scope.lamp_mm[0] * right + scope.lamp_mm[1] * down
     to_lamp = lamp.astype(np.float32) - p
@@ -164,18 +166,23 @@ def render(scope: Endoscope, wall: Wall, growths: Sequence[Growth], camera: Came
         return canvas
 
     return View(
-        image(light.astype(np.float32)), image(glint.astype(np.float32)), image(polyp), image(t)
+        image(light.astype(np.float32)),
+        image(glint.astype(np.float32)),
+        image(polyp),
+        image(vessel),
+        image(t),
     )
 
 
 def _surface(
     wall: Wall, growths: Sequence[Growth], p: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Reflectance (n, 3), normals (n, 3), fine tilts (n, 2), polyp or not (n,) and gloss (n,) at
-    surface points."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Reflectance (n, 3), normals (n, 3), fine tilts (n, 2), polyp or not (n,), gloss (n,) and
+    vessels' darkness (n,) at surface points."""
     d, normal, theta = wall_distance(wall, p)
     albedo, relief = lookup(wall.albedo, p[:, 2], theta), lookup(wall.relief, p[:, 2], theta)
     polyp, gloss = np.zeros(len(p), bool), np.ones(len(p), np.float32)
+    vessel = lookup(wall.vessel, p[:, 2], theta)[:, 0]
     mucosa = wall.albedo.reshape(-1, 3).mean(0)
     for growth in growths:
         close, local = _near(growth, p, 6.0)
@@ -209,8 +216,9 @@ def _surface(
         albedo[close] = albedo[close] * shade * (1 - edge) + own_albedo * edge
         relief[close] = relief[close] * (1 - 0.3 * edge) + 0.4 * growth.grain * pattern * edge
         gloss[close] = gloss[close] * (1 - edge[:, 0]) + growth.gloss * edge[:, 0]
+        vessel[close] *= 1 - edge[:, 0]
         polyp[close] = np.where(share > 0.5, growth.is_polyp, polyp[close])
-    return albedo, _tilted(normal, 0.25 * relief), relief, polyp, gloss
+    return albedo, _tilted(normal, 0.25 * relief), relief, polyp, gloss, vessel
 
 
 def _pattern(wall: Wall, growth: Growth, local: np.ndarray) -> np.ndarray:

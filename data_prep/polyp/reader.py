@@ -3,7 +3,7 @@
 Two layouts, told apart by manifest.csv:
 
 * a manifest: `manifest.csv` with the columns image, mask, group and optionally split (train or
-  test); paths relative to the manifest;
+  test) and kinds (maps of what makes edges, see `edge_kinds`); paths relative to the manifest;
 * two folders: `frames/`, `masks/` (same file stem; the suffix may differ) and one CSV file with the
   column frame (file stem or file name), the group in a column named group, video, sequence or
   patient, and optionally frame_in_sequence and split.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from data_prep.manifest import (
     image_files,
     read_columns,
 )
+from data_prep.polyp.edge_kinds import KINDS, MAPPED
 from layerwise.errors import InputError
 
 MANIFEST_COLUMNS = ("image", "mask", "group")
@@ -35,13 +37,17 @@ LAYOUT = f"frames/, masks/ and a CSV, or {MANIFEST}"
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: unique name, video it belongs to, its files; `split` is "" where not given."""
+    """One frame: unique name, video it belongs to, its files.
+
+    `split` is "" and `kinds_path` None where not given.
+    """
 
     case: str
     group: str
     image_path: Path
     mask_path: Path
     split: str = ""
+    kinds_path: Optional[Path] = None
 
 
 def read_frames(folder: Path) -> list[Frame]:
@@ -73,6 +79,24 @@ def load_mask(frame: Frame) -> np.ndarray:
     return mask_of(path, images.decode(path, images.read_bytes(path)))
 
 
+def load_kinds(frame: Frame) -> Optional[np.ndarray]:
+    """(h, w) uint8, `edge_kinds.MAPPED` or 0, or None where none is given.
+
+    Raises InputError for a damaged file, another size than the mask's and other values.
+    """
+    path = frame.kinds_path
+    if path is None:
+        return None
+    pixels = images.decode(path, images.read_bytes(path))
+    if pixels.shape != load_mask(frame).shape:
+        raise InputError(f"{path}: a map of kinds has one channel and the size of the mask "
+                         f"{frame.mask_path.name}")
+    if pixels.dtype != np.uint8 or not np.isin(pixels, (0, *MAPPED)).all():
+        raise InputError(f"{path}: the values of a map of kinds are 0 and "
+                         + ", ".join(f"{kind} ({KINDS[kind]})" for kind in MAPPED))
+    return pixels
+
+
 def mask_of(path: Path, pixels: np.ndarray) -> np.ndarray:
     """Decoded pixels of a mask file as (h, w) bool."""
     return images.to_mask(pixels, lossy=path.suffix.lower() in images.JPEG_SUFFIXES)
@@ -87,18 +111,19 @@ def check_sizes(frame: Frame, image: np.ndarray, mask: np.ndarray) -> None:
 
 
 def _from_manifest(manifest: Path) -> list[Frame]:
-    rows = read_columns(manifest, MANIFEST_COLUMNS, ["split"])
+    rows = read_columns(manifest, MANIFEST_COLUMNS, ["split", "kinds"])
     if not rows:
         raise InputError(f"{manifest}: lists no images")
     paths = [Path(row["image"]) for row in rows]
     frames = []
     for number, (row, path, case) in enumerate(zip(rows, paths, case_names(paths)), start=2):
-        for column in ("image", "mask"):
+        for column in ("image", "mask", *(["kinds"] if row.get("kinds") else [])):
             if not row[column] or not (manifest.parent / row[column]).is_file():
                 raise InputError(f"{manifest}, line {number}: {column} {row[column]!r} "
                                  "is missing; no such file")
         frames.append(Frame(case, row["group"].strip(), manifest.parent / path,
-                            manifest.parent / row["mask"], row.get("split", "").strip()))
+                            manifest.parent / row["mask"], row.get("split", "").strip(),
+                            manifest.parent / row["kinds"] if row.get("kinds") else None))
     return frames
 
 

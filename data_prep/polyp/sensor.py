@@ -48,19 +48,22 @@ def expose(
     bubbles: Sequence[Bubble],
     motion_px: np.ndarray,
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """The frame as recorded, uint8 (height, width, 3) BGR: exposure, blur, edge enhancement,
-    noise, black border."""
+    noise, black border. And where most of its light was mirrored, bool (height, width)."""
     inside = field_mask(scope) > 0
-    light = view.light + _draw_bubbles(scope, view, camera, bubbles)
+    film = _draw_bubbles(scope, view, camera, bubbles)
+    light = view.light + film
     level = np.percentile(light[inside].max(1)[::7], 65) + 1e-4
     glint = cv2.GaussianBlur(view.glint, (0, 0), 0.6) * scope.gloss
-    linear = (
-        light * (scope.exposure * scope.gains / level).astype(np.float32) + 3.0 * glint[..., None]
-    )
+    gain = (scope.exposure * scope.gains / level).astype(np.float32)
+    linear = light * gain + 3.0 * glint[..., None]
+    mirrored = (film * gain + 3.0 * glint[..., None] > view.light * gain).all(2) & inside
     linear = linear * (1 - scope.haze) + scope.haze * linear[inside].mean(0)
     if np.hypot(*motion_px) > 1.2:
-        linear = cv2.filter2D(linear, -1, _streak(motion_px), borderType=cv2.BORDER_REPLICATE)
+        streak = _streak(motion_px)
+        linear = cv2.filter2D(linear, -1, streak, borderType=cv2.BORDER_REPLICATE)
+        mirrored = cv2.filter2D(mirrored.astype(np.float32), -1, streak) > 0.25
     image = 255 * (1 - np.exp(-1.5 * np.maximum(linear, 0))) ** (1 / scope.gamma)
     if scope.lag and np.hypot(*motion_px) > 1.2:
         for channel, sign in ((0, 1), (2, -1)):
@@ -77,7 +80,7 @@ def expose(
     grain = rng.standard_normal((scope.height, scope.width, 3)).astype(np.float32)
     image += scope.noise * cv2.GaussianBlur(grain, (0, 0), 0.6) * 1.6
     image[~inside] = scope.border + 0.6 * grain[~inside]
-    return np.clip(np.round(image), 0, 255).astype(np.uint8)
+    return np.clip(np.round(image), 0, 255).astype(np.uint8), np.asarray(mirrored)
 
 
 def _streak(motion_px: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -144,14 +145,23 @@ def _seen(voters: voting.Voters, shape: tuple[int, int], how: voting.VoteSetting
             band.shared(filled).mean(1) * height / (height + half))
 
 
-def learn(frames: Iterable[tuple[str, np.ndarray, np.ndarray]], seed: int,
-          settings: ShapeSettings = DEFAULTS) -> Model:
-    """A model from (video, frame (h, w, 3) uint8 BGR, mask (h, w) bool).
+@dataclass(frozen=True)
+class Example:
+    """A frame to learn from."""
+
+    group: str                      # its video
+    image: np.ndarray               # uint8 (h, w, 3), BGR
+    mask: np.ndarray                # bool (h, w), True on a polyp
+    kinds: Optional[np.ndarray] = None  # uint8 (h, w) of `edge_kinds.MAPPED` or 0; else by rules
+
+
+def learn(frames: Iterable[Example], seed: int, settings: ShapeSettings = DEFAULTS) -> Model:
+    """A model from frames with masks.
 
     ValueError unless boundaries of polyps are among their edges.
     """
     rng = np.random.default_rng(seed)
-    parts = [_sample(*frame, rng, settings.per_frame) for frame in frames]
+    parts = [_sample(frame, rng, settings.per_frame) for frame in frames]
     if not parts:
         raise ValueError("no frames to learn from")
     sample = Sample(*(np.concatenate([getattr(part, name) for part in parts])
@@ -160,18 +170,20 @@ def learn(frames: Iterable[tuple[str, np.ndarray, np.ndarray]], seed: int,
                  tuple(band.learn(seed, how, settings.synthetic) for how in settings.votes))
 
 
-def _sample(group: str, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator, most: int
-            ) -> Sample:
+def _sample(frame: Example, rng: np.random.Generator, most: int) -> Sample:
     """At most so many edges of each kind of a frame, at random."""
-    small, _ = edges.working_size(image)
-    outlined = cv2.resize(mask.astype(np.uint8), small.shape[1::-1],
-                          interpolation=cv2.INTER_NEAREST) > 0
+    small, _ = edges.working_size(frame.image)
+
+    def resized(labels: np.ndarray) -> np.ndarray:
+        return np.asarray(cv2.resize(labels.astype(np.uint8), small.shape[1::-1],
+                                     interpolation=cv2.INTER_NEAREST))
     every = edges.find_edges(small)
-    truth = edge_kinds.label(small, outlined, every)
+    truth = edge_kinds.label(small, resized(frame.mask) > 0, every,
+                             None if frame.kinds is None else resized(frame.kinds))
     chosen = edge_kinds.drawn(truth.kind, most, rng)
     picked = edges.Edges(every.at[chosen], every.normal[chosen])
     return Sample(_described(small, picked), truth.kind[chosen], truth.inward[chosen],
-                  np.full(len(chosen), group))
+                  np.full(len(chosen), frame.group))
 
 
 def write_model(path: Path, model: Model) -> None:

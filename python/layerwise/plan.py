@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -87,6 +88,9 @@ def environment(blas: dict[str, str]) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1)
 def _git_revision() -> str | None:
+    """Of the checkout, or what an image was told when it was built."""
+    if os.environ.get("LAYERWISE_REVISION"):
+        return os.environ["LAYERWISE_REVISION"]
     try:
         return subprocess.run(["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
                               capture_output=True, text=True, check=True).stdout.strip()

@@ -38,7 +38,7 @@ class Profile:
 
 PROFILES = {profile.name: profile for profile in (
     Profile("mini", {
-        "polyp": Sizes(160, 1, 5, phantom_groups=8, phantom_cases=6),
+        "polyp": Sizes(160, 1, 5, phantom_groups=10, phantom_cases=6),
         "pe": Sizes(160, 1, 60, phantom_groups=6, phantom_cases=1),
         "frames": Sizes(160, 1, 1, phantom_groups=6, phantom_cases=4),
         "cimt": Sizes(240, 1, 60, phantom_groups=6, phantom_cases=2),

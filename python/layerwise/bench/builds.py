@@ -33,6 +33,7 @@ def build(request: Mapping[str, Any]) -> dict[str, float]:
     folder = Path(request["folder"])
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    importlib.import_module("caffe.proto.caffe_pb2")       # else with the first patch
     begin, used = time.perf_counter(), _processor_seconds()
     with closing(cutting.cut_all(recipe.views, cuts, request["jobs"], "patches")) as values:
         if request["single"]:

@@ -172,7 +172,7 @@ def _lmdb(results: Results) -> str:
         [one["processor_seconds"] for one in measured["one"]]).middle
     return ("Patches of 227×227 drawn as the training set's are, cut from "
             f"{measured['cores'][0]['images']} frames of the phantom (stand-in), stored raw; the "
-            "clock stops after the last sync and check.\n\n"
+            "clock starts when all modules are loaded and stops after the last sync and check.\n\n"
             + _table(("how", "patches", "patches/s", "ms of processor time per patch",
                       "gain of all cores"), rows)
             + "\nWhere the time of one patch goes, in milliseconds of one core. An image is read "

@@ -61,8 +61,8 @@ def test_detected_and_labelled(colon: Path) -> None:
 def test_so_many_frames_are_learnt_from(colon: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proposals, "LEARNT_FRAMES", 8)
     frames, learnt = reader.read_frames(colon), []
-    monkeypatch.setattr(shape, "learn", lambda rows, seed: learnt.extend(row[0] for row in rows)
-                        or [])
+    monkeypatch.setattr(shape, "learn", lambda rows, seed: learnt.extend(
+        row.group for row in rows) or [])
     proposals.learn(frames, colon / "model", 1)
     assert learnt == [f"g{i}" for i in range(8)]
 

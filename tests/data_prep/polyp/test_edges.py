@@ -100,6 +100,19 @@ def test_kinds_of_a_drawn_scene() -> None:
     assert truth.inward[truth.kind == POLYP].all()  # the polyp is the bright side
 
 
+def test_a_map_of_kinds_takes_the_place_of_the_rules() -> None:
+    image, mask = scene()
+    found = edges.find_edges(image)
+    by_rules = edge_kinds.label(image, mask, found).kind
+    marked = np.zeros(mask.shape, np.uint8)
+    marked[:, 290:310] = VESSEL
+    x = found.at[:, 0]
+    kind = edge_kinds.label(image, mask, found, marked).kind
+    assert set(kind[(x > 295) & (x < 305)].tolist()) == {VESSEL}
+    assert not np.isin(kind, (SPECULAR, LUMEN)).any()
+    assert np.array_equal(kind == POLYP, by_rules == POLYP)
+
+
 def test_a_dark_polyps_edges_point_outwards() -> None:
     image, mask = plain(), np.zeros((288, 384), np.uint8)
     for drawn, colour in ((image, (50, 75, 110)), (mask, 255)):

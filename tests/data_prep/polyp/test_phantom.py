@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from data_prep.polyp import band, boundary_forests, shape
+from data_prep.polyp.edge_kinds import LUMEN, MAPPED, SPECULAR, VESSEL
 from data_prep.polyp.endoscope import Camera, field_mask, make_endoscope, pixel_rays, project
 from data_prep.polyp.growths import growth_distance, make_growth, union
 from data_prep.polyp.phantom import Frame, PhantomSettings, has_polyp, render_video, write_phantom
@@ -51,13 +52,15 @@ def test_layout_on_disk(tmp_path: Path) -> None:
     write_phantom(tmp_path / "set", SMALL, seed=5)
     with open(tmp_path / "set" / "manifest.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert [tuple(row) for row in rows] == [("image", "mask", "group")] * 8
+    assert [tuple(row) for row in rows] == [("image", "mask", "kinds", "group")] * 8
     assert sorted({row["group"] for row in rows}) == ["v000", "v001", "v002", "v003"]
     for row in rows:
         image = cv2.imread(str(tmp_path / "set" / row["image"]), cv2.IMREAD_UNCHANGED)
         mask = cv2.imread(str(tmp_path / "set" / row["mask"]), cv2.IMREAD_UNCHANGED)
         assert image.shape == (144, 192, 3) and image.dtype == np.uint8
         assert mask.shape == (144, 192) and set(np.unique(mask)) <= {0, 255}
+        kinds = cv2.imread(str(tmp_path / "set" / row["kinds"]), cv2.IMREAD_UNCHANGED)
+        assert kinds.shape == (144, 192) and set(np.unique(kinds)) <= {0, *MAPPED}
     assert "STAND-IN" in (tmp_path / "set" / "README.txt").read_text()
 
 
@@ -120,7 +123,8 @@ def test_mean_colour_does_not_give_polyps_away(videos: list[Frame]) -> None:
     quick = shape.ShapeSettings(
         forests=boundary_forests.ForestSettings(per_kind=600, trees=8, pair_trees=8),
         synthetic=band.SyntheticSettings(shapes=30))
-    model = shape.learn(((frame.group, frame.image, frame.mask > 0) for frame in videos), 1, quick)
+    model = shape.learn((shape.Example(frame.group, frame.image, frame.mask > 0, frame.kinds)
+                         for frame in videos), 1, quick)
     colours, labels, groups = [], [], []
     for frame in videos:
         for box in shape.detect(frame.image, model):
@@ -137,6 +141,26 @@ def test_mean_colour_does_not_give_polyps_away(videos: list[Frame]) -> None:
     scores = cross_val_predict(guess, np.array(colours), labels, groups=groups,
                                cv=GroupKFold(5), method="predict_proba")[:, 1]
     assert roc_auc_score(labels, scores) < 0.7
+
+
+def test_the_map_of_kinds_is_where_the_frame_shows_them(videos: list[Frame]) -> None:
+    """Highlights are brighter than the frame, the lumen is darker, vessels darker in green than
+    what is beside them; each as the median of the frames that show some."""
+    found: dict[int, list[float]] = {kind: [] for kind in MAPPED}
+    for frame in videos:
+        field = frame.image.max(2) > 40
+        green = frame.image[..., 1].astype(float)
+        around = cv2.blur(green, (15, 15))
+        for kind in MAPPED:
+            here = (frame.kinds == kind) & field
+            if here.sum() < 30:
+                continue
+            reference = around if kind == VESSEL else np.full_like(green, np.median(green[field]))
+            found[kind].append(float(np.median(green[here] / reference[here])))
+        assert not np.any((frame.kinds == VESSEL) & (cv2.erode(frame.mask, np.ones((9, 9))) > 0))
+    assert all(len(shares) > 5 for shares in found.values())
+    share = {kind: np.median(shares) for kind, shares in found.items()}
+    assert share[SPECULAR] > 1.3 and share[LUMEN] < 0.6 and share[VESSEL] < 0.97
 
 
 def test_projection_undoes_the_rays() -> None:

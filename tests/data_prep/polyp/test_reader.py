@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep.polyp import reader
+from data_prep.polyp import candidates, reader
 from layerwise.errors import InputError
 
 
@@ -45,6 +45,28 @@ def test_manifest(tmp_path: Path) -> None:
 def test_manifest_with_a_split(tmp_path: Path) -> None:
     folder = manifest_folder(tmp_path, header="image,mask,group,split", extra=(",test", ",train"))
     assert [frame.split for frame in reader.read_frames(folder)] == ["test", "train"]
+
+
+def with_kinds(folder: Path, pixels: np.ndarray) -> Path:
+    """The first of two frames has a map of kinds."""
+    write(folder / "k.png", pixels)
+    return manifest_folder(folder, header="image,mask,group,kinds", extra=(",k.png", ","))
+
+
+def test_a_manifest_with_maps_of_kinds(tmp_path: Path) -> None:
+    first, second = reader.read_frames(with_kinds(tmp_path, disc() // 255 * 3))
+    kinds = reader.load_kinds(first)
+    assert kinds is not None and (kinds == disc() // 255 * 3).all()
+    assert second.kinds_path is None and reader.load_kinds(second) is None
+
+
+@pytest.mark.parametrize("pixels, message", [
+    (disc()[:-1], "the size of the mask"), (np.dstack([disc() // 255] * 3), "one channel"),
+    (disc() // 255 * 4, "0 and 1 .specular., 2 .lumen., 3 .vessel.")])
+def test_other_maps_of_kinds_are_refused(tmp_path: Path, pixels: np.ndarray, message: str) -> None:
+    frame = reader.read_frames(with_kinds(tmp_path, pixels))[0]
+    with pytest.raises(InputError, match=f"k.png: .*{message}"):
+        candidates.inspect(frame)
 
 
 def test_images_in_several_folders_are_told_apart(tmp_path: Path) -> None:

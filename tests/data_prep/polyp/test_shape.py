@@ -37,7 +37,8 @@ def drawing(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def model() -> shape.Model:
-    return shape.learn(((f"v{seed // 6}", *drawing(seed)) for seed in range(36)), 1, QUICK)
+    return shape.learn((shape.Example(f"v{seed // 6}", *drawing(seed)) for seed in range(36)), 1,
+                       QUICK)
 
 
 def disc(x: float, y: float, radius: float, colour: tuple[int, int, int] = (90, 130, 205)
@@ -131,7 +132,7 @@ def test_a_stored_model_is_the_same(model: shape.Model, tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         shape.write_model(tmp_path / name, shape.learn(
-            ((f"v{seed}", *drawing(seed)) for seed in range(4)), 7, QUICK))
+            (shape.Example(f"v{seed}", *drawing(seed)) for seed in range(4)), 7, QUICK))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -147,4 +148,4 @@ def test_without_frames_or_polyps_nothing_can_be_learnt() -> None:
         shape.learn(iter(()), 1, QUICK)
     image, mask = drawing(1)
     with pytest.raises(ValueError, match="boundary of a polyp"):
-        shape.learn([("v", image, np.zeros_like(mask))], 1, QUICK)
+        shape.learn([shape.Example("v", image, np.zeros_like(mask))], 1, QUICK)

@@ -66,7 +66,8 @@ def colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Its model is the names of the groups that it has learnt from.
     """
     monkeypatch.setattr(shape, "detect", find_ellipse)
-    monkeypatch.setattr(shape, "learn", lambda frames, seed: sorted({frame.group for frame in frames}))
+    monkeypatch.setattr(shape, "learn", lambda frames, seed: sorted(
+        {frame.group for frame in frames}))
     monkeypatch.setattr(shape, "write_model", lambda path, model: path.write_text(" ".join(model)))
     monkeypatch.setattr(shape, "read_model", lambda path: path.read_text().split())
     return write_colon(tmp_path / "colon")

@@ -2,8 +2,9 @@
 
 One pass (forward, gradient of the weights, gradient of the inputs) of a batch through a layer is
 taken as its multiply-adds for every patch, and PARAMETER_WORK for every parameter, which has to
-come from memory whatever the batch. A test holds the ratios between the depths to the logs of the
-committed sweeps, where an iteration of fc8 took 0.04 s and one of conv1 2.2 s.
+come from memory whatever the batch (FROZEN_WORK where it is only read). A test holds the ratios
+between the depths to the logs of the committed sweeps, where an iteration of fc8 took 0.026 s and
+one of conv1 2.2 s.
 """
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from layerwise.runs import Run
 from layerwise.tasks import task_named
 
 PARAMETER_WORK = 40.0      # multiply-adds that moving one parameter through memory is worth
+FROZEN_WORK = 24.0         # the same of one that is read, but not updated
 CLASSES = 2                # of the last layer; whether 2 or 3 is of no weight
 Stored = Collection[tuple[str, str]]     # (set, blob) whose activations are computed once
 
@@ -102,7 +104,8 @@ def step(first: str, first_tuned: str, batch: int) -> float:
     work = 0.0
     for name, passes in _passes(first, first_tuned).items():
         multiplications, parameters = _layer(name)
-        work += passes * (batch * multiplications + PARAMETER_WORK * parameters)
+        moving = PARAMETER_WORK if passes > 1 else FROZEN_WORK
+        work += passes * (batch * multiplications + moving * parameters)
     return work
 
 

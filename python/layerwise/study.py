@@ -52,7 +52,7 @@ class Machine:
 # iterations, two runs side by side on the two cores. The GPU's is an assumption: what Caffe's own
 # documentation gives for a K40 with cuDNN, 19.2 s for 20 iterations of CaffeNet with 256 images;
 # later GPUs are faster, and this harness was never run on one.
-CORE = Speed(2.20, 32, "measured")
+CORE = Speed(2.18, 32, "measured")
 GPU = Speed(0.96, 256, "assumed")
 MACHINES = (
     Machine("2 cores, as measured", 2, CORE),

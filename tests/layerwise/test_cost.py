@@ -29,7 +29,8 @@ def planned(init: str, **changes: int) -> Run:
 def test_an_iteration_of_fc8_by_hand():
     """Forward through fc7; forward and weights' gradient of fc8."""
     weighed = 8 + cost.PARAMETER_WORK
-    assert cost.step("fc7", "fc8", 8) == pytest.approx(weighed * (FC7 + 2 * FC8))
+    assert cost.step("fc7", "fc8", 8) == pytest.approx(
+        (8 + cost.FROZEN_WORK) * FC7 + weighed * 2 * FC8)
     # fc7 tuned too: its weights' gradient, and fc8's inputs' gradient.
     assert cost.step("fc7", "fc7", 8) == pytest.approx(weighed * (2 * FC7 + 3 * FC8))
 
@@ -50,6 +51,8 @@ def test_ratios_between_depths_are_those_of_the_committed_sweeps(project, result
     """
     speeds = {}
     for init in SWEEP:
+        if (results, init) == ("cvc_clinicdb-reference", "fc8"):
+            continue               # made while Caffe's solver still updated the frozen fc7
         folder = project / "results" / "polyp" / results / init / "100" / "1"
         lines = read_table(folder / "log.csv")[1]
         seconds = [float(line["seconds"]) for line in lines]

@@ -7,7 +7,6 @@ frame, in the order of `KINDS`; the paper's were marked by hand.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
 
 import cv2
 import numpy as np
@@ -100,7 +99,7 @@ def _within(region: np.ndarray, reach_px: int) -> np.ndarray:
     return np.asarray(cv2.dilate(region.astype(np.uint8), disc) > 0)
 
 
-def label(image: np.ndarray, mask: np.ndarray, edges: Edges, marked: Optional[np.ndarray] = None,
+def label(image: np.ndarray, mask: np.ndarray, edges: Edges, marked: np.ndarray | None = None,
           settings: KindSettings = DEFAULTS) -> Truth:
     """The kinds of the edges of a frame (h, w, 3) with its mask (h, w) bool, of working size.
 

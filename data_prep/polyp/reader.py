@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -47,7 +46,7 @@ class Frame:
     image_path: Path
     mask_path: Path
     split: str = ""
-    kinds_path: Optional[Path] = None
+    kinds_path: Path | None = None
 
 
 def read_frames(folder: Path) -> list[Frame]:
@@ -79,7 +78,7 @@ def load_mask(frame: Frame) -> np.ndarray:
     return mask_of(path, images.decode(path, images.read_bytes(path)))
 
 
-def load_kinds(frame: Frame) -> Optional[np.ndarray]:
+def load_kinds(frame: Frame) -> np.ndarray | None:
     """(h, w) uint8, `edge_kinds.MAPPED` or 0, or None where none is given.
 
     Raises InputError for a damaged file, another size than the mask's and other values.

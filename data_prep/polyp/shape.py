@@ -12,7 +12,6 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 import cv2
 import numpy as np
@@ -152,7 +151,7 @@ class Example:
     group: str                      # its video
     image: np.ndarray               # uint8 (h, w, 3), BGR
     mask: np.ndarray                # bool (h, w), True on a polyp
-    kinds: Optional[np.ndarray] = None  # uint8 (h, w) of `edge_kinds.MAPPED` or 0; else by rules
+    kinds: np.ndarray | None = None  # uint8 (h, w) of `edge_kinds.MAPPED` or 0; else by rules
 
 
 def learn(frames: Iterable[Example], seed: int, settings: ShapeSettings = DEFAULTS) -> Model:

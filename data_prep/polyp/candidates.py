@@ -57,8 +57,8 @@ def inspect(frame: Frame) -> Inspection:
     reader.check_sizes(frame, images.decode(frame.image_path, image_bytes), mask)
     contents = [image_bytes, mask_bytes]
     if frame.kinds_path is not None:
-        reader.load_kinds(frame)
         contents.append(images.read_bytes(frame.kinds_path))
+        reader.kinds_of(frame, frame.kinds_path, contents[-1], mask)
     return Inspection(tuple(hashlib.sha256(each).hexdigest() for each in contents),
                       lesion_map(mask)[1])
 
@@ -68,12 +68,16 @@ def learn(frames: Sequence[Frame], path: Path, seed: int) -> None:
     step = max(1, math.ceil(len(frames) / LEARNT_FRAMES))
     shown = tqdm(frames[::step], desc="learning to find polyps", unit=" frames")
     try:
-        model = shape.learn((shape.Example(frame.group, reader.load_image(frame),
-                                           reader.load_mask(frame), reader.load_kinds(frame))
-                             for frame in shown), seed)
+        model = shape.learn(map(_example, shown), seed)
     except ValueError as error:
         raise InputError(f"{frames[0].image_path.parent if frames else path}: {error}") from None
     shape.write_model(path, model)
+
+
+def _example(frame: Frame) -> shape.Example:
+    mask = reader.load_mask(frame)
+    return shape.Example(frame.group, reader.load_image(frame), mask,
+                         reader.load_kinds(frame, mask))
 
 
 def detect(frame: Frame, keep: int, model: Path) -> Detection:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from data_prep.images import png
@@ -25,6 +24,7 @@ from data_prep.polyp.sensor import expose
 from layerwise.contracts import new_folder, write_table
 from layerwise.errors import InputError
 
+FOLDERS = ("frames", "masks", "kinds")
 SMALLEST_POLYP_PX = 60
 """At 384 x 288. A sliver of polyp smaller than this is left out of the mask: nobody would outline
 it."""
@@ -116,7 +116,6 @@ def _kinds(view: View, wall: Wall, mirrored: np.ndarray) -> np.ndarray:
 def _write_video(
     folder: Path, settings: PhantomSettings, seed: int, index: int
 ) -> list[tuple[str, ...]]:
-    cv2.setNumThreads(1)  # one process per core already
     rows: list[tuple[str, ...]] = []
     for frame in render_video(settings, seed, index):
         names = [f"{part}/{frame.case}.png" for part in FOLDERS]
@@ -126,7 +125,6 @@ def _write_video(
     return rows
 
 
-FOLDERS = ("frames", "masks", "kinds")
 _README = """A STAND-IN, not patient data: synthetic colonoscopy drawn by
 data_prep/polyp/phantom.py.
 

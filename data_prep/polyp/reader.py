@@ -78,16 +78,19 @@ def load_mask(frame: Frame) -> np.ndarray:
     return mask_of(path, images.decode(path, images.read_bytes(path)))
 
 
-def load_kinds(frame: Frame) -> np.ndarray | None:
-    """(h, w) uint8, `edge_kinds.MAPPED` or 0, or None where none is given.
+def load_kinds(frame: Frame, mask: np.ndarray) -> np.ndarray | None:
+    """(h, w) uint8, `edge_kinds.MAPPED` or 0, of a frame with this mask; None where none is given.
 
     Raises InputError for a damaged file, another size than the mask's and other values.
     """
     path = frame.kinds_path
-    if path is None:
-        return None
-    pixels = images.decode(path, images.read_bytes(path))
-    if pixels.shape != load_mask(frame).shape:
+    return None if path is None else kinds_of(frame, path, images.read_bytes(path), mask)
+
+
+def kinds_of(frame: Frame, path: Path, data: bytes, mask: np.ndarray) -> np.ndarray:
+    """The map of kinds of a frame from the bytes of its file; InputError as `load_kinds`."""
+    pixels = images.decode(path, data)
+    if pixels.shape != mask.shape:
         raise InputError(f"{path}: a map of kinds has one channel and the size of the mask "
                          f"{frame.mask_path.name}")
     if pixels.dtype != np.uint8 or not np.isin(pixels, (0, *MAPPED)).all():

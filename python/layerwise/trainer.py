@@ -28,11 +28,10 @@ class Trainer:
             if source is not None and not resumed:
                 self.solver.net.copy_from(str(source))
             return
+        self.solver = caffe.SGDSolver(str(folder / TAIL_SOLVER))
         if not resumed:
             whole = caffe.SGDSolver(str(folder / "solver.prototxt"))
             whole.net.copy_from(str(source))
-        self.solver = caffe.SGDSolver(str(folder / TAIL_SOLVER))
-        if not resumed:
             for name, blobs in self.solver.net.params.items():
                 for blob, filled in zip(blobs, whole.net.params[name]):
                     blob.data[...] = filled.data

@@ -48,14 +48,14 @@ def best_network(folder: Path, deploy: str = "deploy.prototxt") -> Any:
     return caffe.Net(str(folder / deploy), caffe.TEST, weights=str(folder / BEST))
 
 
-def _answers(folder: Path, run: Run, name: str, stored: Path | None,
-             progress: Callable[[int], None] | None = None
+def _answers(folder: Path, run: Run, name: str, progress: Callable[[int], None] | None = None
              ) -> tuple[list[IndexRow], list[str], np.ndarray, np.ndarray]:
     """Index, keys, labels and probabilities of a set, by the best snapshot.
 
-    `stored`: its stored activations, if any; where they are gone the whole network gives the same.
+    From its stored activations, if any; where they are gone the whole network gives the same.
     """
     rows, tail = checked_index(Path(run.data) / name), read_tail(folder)
+    stored = tail and {"test": tail.test, f"validation-{run.fraction}": tail.validation}.get(name)
     if tail and stored and features.is_stored(stored):
         labels, probabilities = features.predict(best_network(folder, TAIL_DEPLOY), stored,
                                                  tail.blob, progress)
@@ -67,9 +67,8 @@ def _answers(folder: Path, run: Run, name: str, stored: Path | None,
 def evaluate(folder: Path, run: Run) -> None:
     """Score the test set with the best snapshot: patches.h5 and scores.csv."""
     use_device(run.gpu)
-    candidates, tail = read_test_candidates(Path(run.data)), read_tail(folder)
-    rows, keys, labels, probabilities = _answers(folder, run, "test", tail.test if tail else None,
-                                                 _patches_done)
+    candidates = read_test_candidates(Path(run.data))
+    rows, keys, labels, probabilities = _answers(folder, run, "test", _patches_done)
     check_data(run)
     write_bytes(folder / PATCHES, features.hdf5({
         "key": np.array(keys, dtype="S8"), "label": labels.astype(np.int32),
@@ -81,9 +80,7 @@ def evaluate(folder: Path, run: Run) -> None:
 def validate(folder: Path, run: Run, name: str) -> None:
     """Score a validation set with the best snapshot: validation.h5."""
     use_device(run.gpu)
-    tail = read_tail(folder)
-    stored = tail.validation if tail and name == f"validation-{run.fraction}" else None
-    rows, _, labels, probabilities = _answers(folder, run, name, stored)
+    rows, _, labels, probabilities = _answers(folder, run, name)
     check_data(run)
     write_validation(folder, Judged(name, np.array([row.key for row in rows]),
                                     np.array([row.group for row in rows]), labels, probabilities))

@@ -55,9 +55,9 @@ def with_kinds(folder: Path, pixels: np.ndarray) -> Path:
 
 def test_a_manifest_with_maps_of_kinds(tmp_path: Path) -> None:
     first, second = reader.read_frames(with_kinds(tmp_path, disc() // 255 * 3))
-    kinds = reader.load_kinds(first)
+    kinds = reader.load_kinds(first, disc() > 0)
     assert kinds is not None and (kinds == disc() // 255 * 3).all()
-    assert second.kinds_path is None and reader.load_kinds(second) is None
+    assert second.kinds_path is None and reader.load_kinds(second, disc() > 0) is None
 
 
 @pytest.mark.parametrize("pixels, message", [

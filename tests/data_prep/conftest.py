@@ -8,15 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from data_prep.polyp import shape
 from data_prep.request import Request
 from layerwise.profiles import Profile, profile_named
-
-# A busy machine is no failure of a property.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
 
 WIDTH, HEIGHT = 64, 48
 GROUPS, FRAMES = 8, 3

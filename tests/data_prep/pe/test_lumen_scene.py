@@ -45,7 +45,7 @@ def test_the_reach_is_in_mm() -> None:
         assert np.flatnonzero(count)[-1] == farthest
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(arrays(np.bool_, (6, 7, 5), elements=st.sampled_from([False] * 9 + [True])),
        st.sampled_from([(1.0, 1.0, 1.0), (2.0, 0.7, 0.7), (1.25, 1.0, 3.0)]),
        st.sampled_from([1.0, 2.5, 4.0]))

@@ -92,7 +92,7 @@ def test_a_central_clot_in_a_cylinder_of_10_mm(axis: tuple[float, float, float],
     assert seen["alignment"] == pytest.approx(1, abs=0.01)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda v: np.linalg.norm(v) > 0.3),
        st.floats(3.5, 12))
 def test_calibre_at_any_orientation_and_width(axis: tuple[float, float, float], radius_mm: float

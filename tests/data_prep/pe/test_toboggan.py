@@ -108,7 +108,7 @@ def test_infinite_walls_are_not_entered() -> None:
     assert slide(surface, moving).tolist() == [1, 1, 4, 4]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrays(np.float32, st.sampled_from([(9,), (4, 5), (3, 4, 3), (1, 5, 4)]),
               elements=st.integers(0, 4).map(float)))
 def test_as_the_loop_says(surface: np.ndarray) -> None:
@@ -116,7 +116,7 @@ def test_as_the_loop_says(surface: np.ndarray) -> None:
     assert slide(surface, moving).tolist() == _slow(surface, moving)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(arrays(np.uint8, (5, 6, 4), elements=st.integers(0, 30)))
 def test_the_rests_are_the_local_minima(surface: np.ndarray) -> None:
     surface[0, 0, 0] = 31  # scikit-image finds no minimum in a constant array

@@ -30,7 +30,7 @@ def marks_of(negatives: list[tuple[int, int]], positives: list[tuple[int, int]],
                  np.bincount(high_groups, minlength=groups))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(MARK, MARK, st.lists(st.integers(0, 3), min_size=4, max_size=4))
 def test_weights_equal_really_repeating_the_groups(negatives: list[tuple[int, int]],
                                                    positives: list[tuple[int, int]],

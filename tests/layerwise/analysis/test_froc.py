@@ -130,7 +130,7 @@ def make_marks(negatives: list[float], positives: list[float], units: int, lesio
 RANKS = st.lists(st.integers(0, 12), max_size=30)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(RANKS, RANKS, st.integers(1, 20), st.integers(0, 5))
 def test_against_the_definition(negatives: list[int], positives: list[int], units: int,
                                 missed: int) -> None:
@@ -145,7 +145,7 @@ def test_against_the_definition(negatives: list[int], positives: list[int], unit
     assert np.all(np.diff(curve.thresholds) < 0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(RANKS, RANKS)
 def test_only_the_order_of_scores_matters(negatives: list[int], positives: list[int]) -> None:
     lesions = max(1, len(positives))

@@ -79,7 +79,7 @@ def test_one_group_cannot_be_resampled() -> None:
 RANKED = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 3)), max_size=25)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(RANKED, RANKED, st.lists(st.integers(0, 3), min_size=4, max_size=4),
        st.floats(0, 4, allow_nan=False))
 def test_weights_equal_really_repeating_the_groups(

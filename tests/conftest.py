@@ -14,8 +14,8 @@ os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
-# The same examples in every run, so that a change fails for what it changes; --hypothesis-profile=fresh draws
-# new ones. A busy machine is no failure of a property.
+# The same examples in every run, so that a change fails for what it changes;
+# --hypothesis-profile=fresh draws new ones. A busy machine is no failure of a property.
 settings.register_profile("fresh", deadline=None)
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from layerwise.cache import cache_folder
+from layerwise.cache import path_of, recall, remember
 from layerwise.errors import InputError, LayerwiseError
 
 CHECK = 1                  # raise it when layerwise.blas_check checks something else
@@ -83,7 +83,7 @@ def choose(threads: int, afresh: bool = False) -> BlasChoice:
     choice = None if afresh else _read_choice(remembered)
     if choice is None:
         choice = _search(library, candidates(processor), wanted, threads)
-        _write_choice(remembered, choice)
+        remember(remembered, asdict(choice))
     return choice
 
 
@@ -175,24 +175,13 @@ def _ask(verb: str, kernel: str | None, threads: int) -> Mapping[str, Any]:
 def _cache_file(library: Mapping[str, Any], processor: Processor, wanted: str | None,
                 threads: int) -> Path:
     contents = hashlib.sha256(Path(library["file"]).read_bytes()).hexdigest()
-    key = json.dumps([CHECK, processor.vendor, processor.model, sorted(processor.flags), wanted,
-                      threads, contents])
-    return cache_folder() / f"blas-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    return path_of("blas", [CHECK, processor.vendor, processor.model, sorted(processor.flags),
+                            wanted, threads, contents])
 
 
 def _read_choice(path: Path) -> BlasChoice | None:
+    fields = recall(path)
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
         return BlasChoice(**{**fields, "rejected": tuple(fields["rejected"])})
-    except (OSError, ValueError, TypeError, KeyError):
+    except (TypeError, KeyError):
         return None   # not there, or of another version: check again
-
-
-def _write_choice(path: Path, choice: BlasChoice) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(asdict(choice)), encoding="utf-8")
-        os.replace(partial, path)
-    except OSError:
-        pass   # a cache that cannot be written costs the next start some seconds, nothing else

@@ -1,8 +1,6 @@
 """How fast this machine trains: one iteration, measured once and remembered, for estimates."""
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -13,8 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from layerwise import blas, cost
-from layerwise.cache import cache_folder
-from layerwise.contracts import atomic_text
+from layerwise.cache import path_of, recall, remember
 from layerwise.depths import LAYERS
 
 BATCH = 16              # images; enough for the convolutions to weigh what they do in a training
@@ -51,9 +48,8 @@ def measured(threads: int) -> Speed | None:
     """
     choice = blas.choose(threads)
     processor = blas.read_processor()
-    key = json.dumps([BATCH, processor.vendor, processor.model, choice.library, choice.kernel,
-                      threads])
-    path = cache_folder() / f"speed-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    path = path_of("speed", [BATCH, processor.vendor, processor.model, choice.library,
+                             choice.kernel, threads])
     speed = _read(path)
     if speed is None:
         seconds = _measure(choice)
@@ -62,24 +58,15 @@ def measured(threads: int) -> Speed | None:
         source = (f"measured on {time.strftime('%Y-%m-%d')}, "
                   f"{processor.model or 'unknown processor'}")
         speed = Speed(round(seconds, 3), BATCH, source)
-        _write(path, speed)
+        remember(path, asdict(speed))
     return Speed(speed.seconds, speed.batch, f"{speed.source}, {path}")
 
 
 def _read(path: Path) -> Speed | None:
     try:
-        return Speed(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Speed(**recall(path))
+    except TypeError:       # not there, or of another version: measure again
         return None
-
-
-def _write(path: Path, speed: Speed) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_text(path) as handle:
-            json.dump(asdict(speed), handle)
-    except OSError:
-        pass            # a cache that cannot be written costs the next plan ten seconds
 
 
 def _measure(choice: blas.BlasChoice) -> float | None:

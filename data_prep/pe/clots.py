@@ -51,6 +51,20 @@ def read_clots(folder: Path) -> list[Clot]:
     return [_read_clot(path) for path in paths]
 
 
+def dealt(clots: list[Clot]) -> tuple[list[Clot], list[Clot]]:
+    """The clots in two halves, all of one patient (the name up to its first `_`) in one of them.
+
+    The patients with most clots come first, each to the half that has fewer.
+    """
+    patients: dict[str, list[Clot]] = {}
+    for clot in clots:
+        patients.setdefault(clot.name.split("_")[0], []).append(clot)
+    halves: tuple[list[Clot], list[Clot]] = ([], [])
+    for own in sorted(patients.values(), key=len, reverse=True):
+        min(halves, key=len).extend(own)
+    return halves
+
+
 def _read_clot(path: Path) -> Clot:
     stored = nifti.read(path)
     turned, grid = straighten(path, stored.values, stored.ras)

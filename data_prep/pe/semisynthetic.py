@@ -14,7 +14,7 @@ import numpy as np
 
 from data_prep.pe import nifti
 from data_prep.pe.anatomy import ARTERY, LUNG, VEIN, Anatomy, from_labels
-from data_prep.pe.clots import Clot, place_clots, read_clots
+from data_prep.pe.clots import Clot, dealt, place_clots, read_clots
 from data_prep.pe.grid import straighten
 from data_prep.pe.painter import draw_technique, paint
 from data_prep.pe.raster import Triple
@@ -24,6 +24,7 @@ from layerwise.errors import InputError
 
 STAND_IN = "semi-synthetic volumes: HU painted on label volumes of real anatomy"
 EMBOLI = (3, 6)     # fewest and most of a volume
+SPLITS = ("train", "test")      # of every first and second volume
 LABELS = {ARTERY: "artery", VEIN: "vein", LUNG: "lung"}
 
 
@@ -31,15 +32,16 @@ def write_semisynthetic(anatomy: Path, clots: Optional[Path], out: Path, seed: i
                         jobs: int = 1) -> None:
     """Paint every label volume of the folder `anatomy` and write the set as `out`.
 
-    Labels: 1 artery, 2 vein, 3 lung, 0 all else; one volume, one patient. `clots`: a folder of
-    masks of clots for the shapes of the emboli; without it they are synthetic. The bytes do not
-    depend on `jobs`. Raises InputError for a folder without volumes, one that is no such label
+    Labels: 1 artery, 2 vein, 3 lung, 0 all else; one volume, one patient. Every second volume, by
+    name, is for testing. `clots`: a folder of masks of clots for the shapes of the emboli, each
+    used on one side of the split only (`clots.dealt`); without it they are synthetic. The bytes do
+    not depend on `jobs`. Raises InputError for a folder without volumes, one that is no such label
     volume or has no room for three emboli, and as `stand_in.write_set`.
     """
     paths = sorted(path for path in anatomy.glob("*") if path.name.endswith(nifti.SUFFIXES))
     if not paths:
         raise InputError(f"{anatomy}: no label volumes (.nii or .nii.gz)")
-    shapes = read_clots(clots) if clots is not None else []
+    shapes = dealt(read_clots(clots) if clots is not None else [])
     write_set(out, STAND_IN, partial(_draw, shapes, seed), list(enumerate(paths)), jobs,
               "semi-synthetic (stand-in)", _README.format(seed=seed))
 
@@ -80,16 +82,17 @@ def _widest(vessel: np.ndarray) -> np.ndarray:
     return np.asarray(np.argwhere(left).mean(axis=0))
 
 
-def _draw(clots: list[Clot], seed: int, numbered: tuple[int, Path]) -> Drawn:
+def _draw(shapes: tuple[list[Clot], list[Clot]], seed: int, numbered: tuple[int, Path]) -> Drawn:
     number, path = numbered
+    side = number % 2
     rng = np.random.default_rng([seed, 3, number])
     anatomy: Anatomy = from_labels(*read_labels(path))
-    emboli = place_clots(anatomy, clots, int(rng.integers(EMBOLI[0], EMBOLI[1] + 1)), rng)
+    emboli = place_clots(anatomy, shapes[side], int(rng.integers(EMBOLI[0], EMBOLI[1] + 1)), rng)
     if len(emboli) < EMBOLI[0]:
         raise InputError(f"{path}: its arteries have room for {len(emboli)} emboli; "
                          f"at least {EMBOLI[0]} are wanted")
     case = path.name.split(".")[0]
-    return Drawn(case, case, paint(anatomy, emboli, draw_technique(rng), rng), emboli)
+    return Drawn(case, case, paint(anatomy, emboli, draw_technique(rng), rng), emboli, SPLITS[side])
 
 
 _README = """A STAND-IN, not patient data: CT pulmonary angiograms whose Hounsfield units were
@@ -97,7 +100,7 @@ painted on label volumes of real anatomy by data_prep/pe/semisynthetic.py.
 
 volumes/     HU, NIfTI
 emboli/      numbers of the emboli, 0 outside
-manifest.csv case and group (the patient)
+manifest.csv case, group (the patient) and split; no clot's patient is on both sides of it
 truth.csv    kind, shape (synthetic, or real and the clot's name), calibre of the artery and volume
              of every embolus
 

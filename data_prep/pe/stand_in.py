@@ -26,12 +26,13 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Drawn:
-    """One stand-in volume and its emboli, numbered from 1 in their order."""
+    """One stand-in volume and its emboli, numbered from 1 in their order; split: train or test."""
 
     case: str
     group: str
     volume: Volume
     emboli: list[Embolus]
+    split: str = ""             # empty: drawn when the data are prepared
 
 
 def write_set(folder: Path, stand_in: str, draw: Callable[[Item], Drawn], items: Sequence[Item],
@@ -46,15 +47,15 @@ def write_set(folder: Path, stand_in: str, draw: Callable[[Item], Drawn], items:
             (unfinished / name).mkdir()
         written = list(ordered_map(partial(_write, unfinished, draw), items, jobs, 1, title,
                                    "volume"))
-        write_table(unfinished / MANIFEST, ("case", "group"),
-                    [(case, group) for case, group, _ in written])
+        named = ("case", "group", "split") if written and written[0][0][-1] else ("case", "group")
+        write_table(unfinished / MANIFEST, named, [row[:len(named)] for row, _ in written])
         write_table(unfinished / TRUTH, TRUTH_COLUMNS,
-                    [row for *_, rows in written for row in rows])
+                    [row for _, rows in written for row in rows])
         write_origin(unfinished, stand_in, about)
 
 
 def _write(folder: Path, draw: Callable[[Item], Drawn], items: Sequence[Item]
-           ) -> list[tuple[str, str, list[tuple[Any, ...]]]]:
+           ) -> list[tuple[tuple[str, str, str], list[tuple[Any, ...]]]]:
     written = []
     for item in items:
         drawn = draw(item)
@@ -65,7 +66,7 @@ def _write(folder: Path, draw: Callable[[Item], Drawn], items: Sequence[Item]
             write_emboli(folder / EMBOLI / name, mask(drawn.emboli, volume.hu.shape),
                          volume.spacing_mm)
         voxel_mm3 = float(np.prod(volume.spacing_mm))
-        written.append((drawn.case, drawn.group, [
+        written.append(((drawn.case, drawn.group, drawn.split), [
             (drawn.case, number, embolus.kind, embolus.shape, f"{embolus.calibre_mm:.1f}",
              f"{len(embolus.voxels) * voxel_mm3:.0f}")
             for number, embolus in enumerate(drawn.emboli, start=1)]))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy import ndimage
 from data_prep.manifest import origin_of
 from data_prep.pe import nifti
 from data_prep.pe.anatomy import ARTERY, LUNG, draw, from_labels
-from data_prep.pe.clots import SMALLEST_KEPT, _turn, fitted, place_clots, read_clots
+from data_prep.pe.clots import SMALLEST_KEPT, _turn, dealt, fitted, place_clots, read_clots
 from data_prep.pe.emboli import mask
 from data_prep.pe.grid import plain_affine
 from data_prep.pe.reader import load, read_scans
@@ -50,7 +51,8 @@ def test_the_written_set_has_at_least_three_emboli_in_arteries(
         _write(tmp_path / "in" / f"{name}.nii.gz", labels)
     write_semisynthetic(tmp_path / "in", clot_folder, tmp_path / "out", seed=7)
     scans = read_scans(tmp_path / "out")
-    assert [(scan.case, scan.group) for scan in scans] == [("a", "a"), ("b", "b")]
+    assert [(scan.case, scan.group, scan.split) for scan in scans] \
+        == [("a", "a", "train"), ("b", "b", "test")]
     assert "semi-synthetic" in str(origin_of(tmp_path / "out"))
     cropped = from_labels(labels, SPACING).labels
     with open(tmp_path / "out" / "truth.csv", newline="") as stream:
@@ -63,7 +65,18 @@ def test_the_written_set_has_at_least_three_emboli_in_arteries(
         assert np.all(cropped[ids > 0] == ARTERY)
         assert np.median(volume.hu[ndimage.binary_erosion(cropped == LUNG, iterations=2)]) < -700
     assert {row["shape"].split()[0] for row in truth} <= {"real", "synthetic"}
-    assert any(row["shape"].startswith("real ") for row in truth)
+    shapes = [{row["shape"] for row in truth
+               if row["case"] == case and row["shape"].startswith("real ")} for case in "ab"]
+    assert shapes[0] and shapes[1] and not shapes[0] & shapes[1]
+
+
+def test_no_patients_clots_are_in_both_halves(clot_folder: Path) -> None:
+    thin = read_clots(clot_folder)[0]
+    clots = [replace(thin, name=name) for name in ("p1_1", "p2_1", "p2_2", "p2_3", "p3_1", "p3_2")]
+    first, second = dealt(clots)
+    assert [clot.name for clot in first] == ["p2_1", "p2_2", "p2_3"]
+    assert [clot.name for clot in second] == ["p3_1", "p3_2", "p1_1"]
+    assert dealt([]) == ([], [])
 
 
 def test_the_same_seed_gives_the_same_files_whatever_the_number_of_processes(

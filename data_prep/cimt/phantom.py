@@ -66,10 +66,11 @@ def draw_region(settings: PhantomSettings, seed: int, index: int) -> Drawn:
     The frames of a subject share wall, tissue, probe and settings.
     """
     number, region = divmod(index, settings.regions_per_subject)
-    rng = np.random.default_rng([seed, 1, number])
+    # Streams 1 and 2 drew the regions on which the weights of the snakes were chosen.
+    rng = np.random.default_rng([seed, 3, number])
     subject, scanner = tissue.draw_subject(rng), ultrasound.draw_scanner(rng)
     pixel_um = int(rng.integers(*PIXEL_RANGE_UM, endpoint=True))
-    rng = np.random.default_rng([seed, 2, index])
+    rng = np.random.default_rng([seed, 4, index])
     pixel_mm = pixel_um / 1000
     samples = settings.height * SAMPLES_PER_PIXEL
     depths_mm = (np.arange(samples) + 0.5) / SAMPLES_PER_PIXEL * pixel_mm    # 0: top edge

@@ -172,13 +172,26 @@ def planned_run(task: Task, profile: Profile, depth: Depth, fraction: int, seed:
 
 
 def profile_sizes(wanted: Wanted) -> dict[str, int]:
-    """Patches of sets that are not prepared yet, at most: those of the profile's phantom."""
-    size = wanted.profile.sizes[wanted.task.name]
-    cases = size.phantom_groups * size.phantom_cases * wanted.options["test_fraction"]
-    tested = round(cases) * math.prod(ROI) if wanted.task.by_region \
-        else round(cases * size.candidates_per_case) * size.test_patches
+    """Patches of sets that are not prepared yet, at most: of the images named, or the phantom's.
+
+    Raises InputError for images that the task's reader refuses.
+    """
+    size, images = wanted.profile.sizes[wanted.task.name], wanted.options["images"]
+    share: float = wanted.options["test_fraction"]
+    if images:
+        listed = import_module(wanted.task.preparer).RECIPE.read(Path(images))
+        tested = [each for each in listed if each.split == "test"]
+        if not tested:
+            tested = listed[:math.ceil(len(listed) * share)]
+        cases, candidates = len(tested), sum(
+            len(getattr(each, "regions", ())) or size.candidates_per_case for each in tested)
+    else:
+        cases = round(size.phantom_groups * size.phantom_cases * share)
+        candidates = round(size.phantom_groups * size.phantom_cases * share
+                           * size.candidates_per_case)
     return {**training_sizes(size.patches, wanted.fractions, wanted.profile.batch_size),
-            "test": tested}
+            "test": cases * math.prod(ROI) if wanted.task.by_region
+            else candidates * size.test_patches}
 
 
 def training_sizes(patches: int, fractions: Sequence[int], batch_size: int) -> dict[str, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import tiny
 from click.testing import CliRunner
+from own_images import layerwise, write_images
 
 from layerwise import speed
 from layerwise.cli import main
@@ -42,6 +43,22 @@ def test_a_plan_names_every_run_longest_first_and_makes_nothing(tmp_path):
     conv1 = next(row for row in rows if "conv1" in row)
     assert 0.08 < float(conv1.split()[-1]) < 0.13
     assert "1 (fc6)" in next(row for row in rows if " fc8 " in row) and " data " in conv1
+
+
+def test_a_plan_counts_the_images_that_are_named(tmp_path):
+    images = write_images(tmp_path / "own", groups=10, each=2)          # 21 images
+    arguments = ["sweep", "own", "--dry-run", "--data", tmp_path / "data", "--runs",
+                 tmp_path / "runs", "--seconds-per-iteration", "1", "--images"]
+    drawn = layerwise(*arguments, images, "--test-fraction", "0.25")
+    assert "test 24 at most" in drawn.stdout, drawn.stderr              # 6 of them, 4 views each
+    table = images / "manifest.csv"
+    head, *rows = table.read_text().splitlines()
+    rows = [f"{row},{'test' if int(row[:3]) // 2 % 10 < 2 else 'train'}" for row in rows]
+    table.write_text("\n".join([f"{head},split", *rows]) + "\n")
+    assert "test 20 at most" in layerwise(*arguments, images).stdout    # 5 named for testing
+    refused = layerwise(*arguments, tmp_path / "none")
+    assert refused.exit_code == 2 and "none" in refused.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["own"]
 
 
 def test_hours_scale_with_the_iteration_and_the_workers(tmp_path):

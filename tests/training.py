@@ -31,7 +31,7 @@ def setting(prepared: Path, runs: Path, weights: Optional[Path] = None, **change
     """Settings of seconds; `weights` are called random weights."""
     source = Source(weights, "random", "0" * 40, "random weights") if weights else None
     return Setting(TASKS["polyp"], prepared, runs, replace(PROFILE, **changes), source,
-                   alexnet.MEAN_BGR, 1, None, ONE_THREAD)
+                   alexnet.MEAN_BGR, 1, None, ONE_THREAD, 1e9)
 
 
 def train_at(depth: str, shared: Setting,
@@ -69,8 +69,8 @@ class Place:
               children: Optional[Children] = None) -> None:
         """Store the activations that runs of these depths share."""
         runs = self.data.parent / "runs"
-        store_features(setting(self.data, runs, self.weights),
-                       [self.run(depth, runs) for depth in depths], budget_bytes, jobs,
+        shared = replace(setting(self.data, runs, self.weights), cache_bytes=budget_bytes)
+        store_features(shared, [self.run(depth, runs) for depth in depths], jobs,
                        children or Children(), nothing)
 
     def without_activations(self, folder: Path) -> Place:

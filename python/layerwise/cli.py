@@ -342,7 +342,7 @@ def _session(wanted: Wanted) -> Session:
     """What is wanted, made where it is missing, and ready to run on this machine."""
     from layerwise.session import Session, make
 
-    return Session(*make(wanted), wanted.jobs, wanted.cache_bytes)
+    return Session(*make(wanted), wanted.jobs)
 
 
 def _report(outcomes: Sequence[Outcome], draw: Callable[[], None]) -> None:

@@ -2,8 +2,8 @@
 
 Stored as HDF5, not as an LMDB of Datums: float values of a Datum take five bytes each and must be
 parsed one by one, while Caffe's HDF5Data layer copies whole arrays. The folder's name is a hash of
-what the values' bits depend on: patches, source weights, mean, BLAS kernel, and the batch size (the
-matrix product of fc6 runs over the batch, and its rounding depends on that size).
+what the values' bits depend on: patches, source weights, mean, BLAS kernel and threads, and the
+batch size (the matrix product of fc6 runs over the batch, and its rounding depends on that size).
 """
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def key_of(content_sha256: str, source_sha1: str, mean_bgr: Sequence[float], bat
     Args:
         content_sha256: of the set's patches.
         batch_size: of the training for a training set, `score.BATCH` for the others.
-        arithmetic: BLAS kernel, or that a GPU computed them.
+        arithmetic: BLAS kernel and threads, or that a GPU computed them.
     """
     key = json.dumps([content_sha256, source_sha1, list(mean_bgr), batch_size, arithmetic])
     return f"{content_sha256[:12]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"

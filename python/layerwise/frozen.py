@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +23,8 @@ from layerwise.prepared import patches_in
 from layerwise.runs import Run, Tail, is_trained, read_json
 from layerwise.tasks import task_named
 
+TEST = "test"
+
 
 @dataclass(frozen=True)
 class Item:
@@ -39,32 +41,56 @@ class Item:
         return features.size_bytes(self.patches, prefix.bytes_per_patch(self.blob))
 
     @property
-    def worth(self) -> float:
-        """Multiply-adds saved per byte stored."""
-        return self.passes * prefix.multiplications(self.blob) / prefix.bytes_per_patch(self.blob)
+    def saved(self) -> float:
+        """Multiply-adds that the runs need not do."""
+        return self.passes * self.patches * prefix.multiplications(self.blob)
 
 
-def worth_storing(items: Sequence[Item], budget_bytes: float) -> list[Item]:
+def worth_storing(items: Sequence[Item], budget_bytes: float,
+                  stored: Collection[Item] = ()) -> list[Item]:
     """What to store within a disk budget: what saves most per byte first.
 
-    Storing costs one forward pass over the set, whatever the number of boundaries; a set whose
-    runs would not compute it more than once is left alone.
+    A run needs the activations of its training and its validation set or has no use for either,
+    and those of the test set only after these: each pair is stored as a whole. Storing costs one
+    forward pass over a set, whatever the number of boundaries; sets that the runs would not compute
+    more than once are left alone.
+
+    Args:
+        stored: those of `items` that are there already.
     """
     total: dict[str, float] = {}
     for item in items:
         total[item.name] = total.get(item.name, 0.0) + item.passes
-    chosen = []
-    for item in sorted(items, key=lambda item: -item.worth):
-        if total[item.name] > 1 and item.size_bytes <= budget_bytes:
-            chosen.append(item)
-            budget_bytes -= item.size_bytes
+    pairs: dict[tuple[str, str], list[Item]] = {}
+    for item in items:
+        if item.name != TEST:
+            pairs.setdefault((item.blob, item.name.rpartition("-")[2]), []).append(item)
+    tests = [[item] for item in items if item.name == TEST]
+    chosen: list[Item] = []
+    usable = set()
+    for unit in sorted([*pairs.values(), *tests], key=_worth):
+        missing = [item for item in unit if item not in stored]
+        size = sum(item.size_bytes for item in missing)
+        if unit[0].name == TEST and unit[0].blob not in usable or size > budget_bytes:
+            continue
+        if missing and sum(total[item.name] * item.patches for item in unit) \
+                <= sum(item.patches for item in unit):
+            continue
+        chosen += missing
+        budget_bytes -= size
+        usable.add(unit[0].blob)
     return chosen
+
+
+def _worth(unit: Sequence[Item]) -> float:
+    """Sorts what saves most multiply-adds per byte first."""
+    return -sum(item.saved for item in unit) / sum(item.size_bytes for item in unit)
 
 
 def sets_of(run: Run) -> dict[str, int]:
     """The sets a run reads, and the batch size that their activations are computed with."""
     return {f"train-{run.fraction}": run.batch_size, f"validation-{run.fraction}": score.BATCH,
-            "test": score.BATCH}
+            TEST: score.BATCH}
 
 
 def items_of(runs: Sequence[Run], sizes: Mapping[str, int]) -> list[Item]:
@@ -77,25 +103,26 @@ def items_of(runs: Sequence[Run], sizes: Mapping[str, int]) -> list[Item]:
         train, validation, test = sets_of(run)
         for name, count in ((train, run.iterations * run.batch_size / sizes[train]),
                             (validation, 1 + run.iterations / run.evaluate_every), (test, 1.0)):
-            if name == test and task_named(run.task).by_region:
+            if name == TEST and task_named(run.task).by_region:
                 continue          # regions have no patches of which to store activations
             passes[name, blob] = passes.get((name, blob), 0.0) + count
     return [Item(name, blob, sizes[name], count) for (name, blob), count in passes.items()]
 
 
-def store_features(setting: Setting, runs: Sequence[Run], budget_bytes: float, jobs: int,
-                   children: Children, on_event: Callable[[int, int], None]) -> None:
+def store_features(setting: Setting, runs: Sequence[Run], jobs: int, children: Children,
+                   on_event: Callable[[int, int], None]) -> None:
     """Compute what lies below the first tuned layer of these runs once, where that pays.
 
+    All stored activations of the data set, those of earlier commands included, take at most
+    `setting.cache_bytes`.
+
     Args:
-        budget_bytes: disk space that all stored activations of the data set may take, those of
-            earlier commands included; 0 stores nothing.
         on_event: called with the patches done since the last call and the patches in all.
 
     Raises what a child ended with, InputError for a full disk, Interrupted when asked to stop.
     """
     pending = [run for run in runs if run.source_sha1 and not is_trained(run.folder(setting.runs))]
-    if setting.source is None or not pending or not budget_bytes:
+    if setting.source is None or not pending or not setting.cache_bytes:
         return
     batch_of = {name: batch for run in pending for name, batch in sets_of(run).items()}
     sizes = {name: patches_in(setting.prepared / name) for name in batch_of}
@@ -105,8 +132,8 @@ def store_features(setting: Setting, runs: Sequence[Run], budget_bytes: float, j
         places = {item: _place(setting, item.name, item.blob, batch_of[item.name])
                   for item in items_of(pending, sizes)}
         missing = worth_storing(
-            [item for item, place in places.items() if not features.is_stored(place)],
-            budget_bytes - features.stored_bytes(folder))
+            list(places), setting.cache_bytes - features.stored_bytes(folder),
+            [item for item, place in places.items() if features.is_stored(place)])
         for item in missing:
             request = requests.setdefault(item.name, {
                 "folder": str(folder),
@@ -163,18 +190,19 @@ def _forget_other_data(setting: Setting, folder: Path) -> None:
 def _place(setting: Setting, name: str, blob: str, batch: int) -> Path:
     assert setting.source is not None
     content = read_json(setting.prepared / "source.json")["sets"][name]["content_sha256"]
-    kind = "gpu" if setting.gpu is not None else setting.blas.get("OPENBLAS_CORETYPE", "cpu")
+    kind = "gpu" if setting.gpu is not None else \
+        f"{setting.blas.get('OPENBLAS_CORETYPE', 'cpu')}, threads: {setting.threads}"
     key = features.key_of(content, setting.source.sha1, setting.mean_bgr, batch, kind)
     return setting.prepared / "features" / key / blob / name
 
 
 def tail_of(setting: Setting, run: Run) -> Tail | None:
-    """The stored activations this run may train on, None when they are not there.
+    """The stored activations this run may train on, None when they are not there or not wanted.
 
     Those of the test set may be missing: then the whole network scores it.
     """
     blob = prefix.boundary(depth_named(run.init))
-    if setting.source is None or blob is None:
+    if setting.source is None or blob is None or not setting.cache_bytes:
         return None
     train, validation, test = (_place(setting, name, blob, batch)
                                for name, batch in sets_of(run).items())

@@ -35,14 +35,14 @@ class Handover:
     runs: tuple[Run, ...]
     costs: tuple[Cost, ...]
     storing: float
-    cache_bytes: float
 
 
 def write_handover(path: Path, handover: Handover) -> None:
     """Write as JSON."""
     setting = handover.setting
     write_json(path, {
-        "setting": {**{name: getattr(setting, name) for name in ("mean_bgr", "threads", "gpu")},
+        "setting": {**{name: getattr(setting, name) for name in (
+                        "mean_bgr", "threads", "gpu", "cache_bytes")},
                     "task": setting.task.name, "classes": setting.task.classes,
                     "profile": setting.profile.name,
                     "prepared": str(setting.prepared), "runs": str(setting.runs),
@@ -50,7 +50,7 @@ def write_handover(path: Path, handover: Handover) -> None:
                                                   "path": str(setting.source.path.resolve())}},
         "runs": [asdict(run) for run in handover.runs],
         "costs": [asdict(cost) for cost in handover.costs],
-        "storing": handover.storing, "cache_bytes": handover.cache_bytes})
+        "storing": handover.storing})
 
 
 def read_handover(path: Path) -> Handover:
@@ -60,8 +60,7 @@ def read_handover(path: Path) -> Handover:
     """
     content = read_json(path)
     return Handover(_setting(content["setting"]), tuple(map(_run, content["runs"])),
-                    tuple(Cost(**cost) for cost in content["costs"]), content["storing"],
-                    content["cache_bytes"])
+                    tuple(Cost(**cost) for cost in content["costs"]), content["storing"])
 
 
 def _setting(content: Mapping[str, Any]) -> Setting:
@@ -70,7 +69,7 @@ def _setting(content: Mapping[str, Any]) -> Setting:
     return Setting(task_named(content["task"], content["classes"]), Path(content["prepared"]),
                    Path(content["runs"]),
                    profile_named(content["profile"]), source or None, tuple(content["mean_bgr"]),
-                   content["threads"], content["gpu"], {})
+                   content["threads"], content["gpu"], {}, content["cache_bytes"])
 
 
 def _run(content: Mapping[str, Any]) -> Run:

@@ -65,7 +65,7 @@ def _store(handover: Handover, setting: Setting, children: Children) -> None:
         print(f"{done} of {total} patches", flush=True)
 
     jobs = 1 if setting.gpu is not None else max(1, machine.cores() // setting.threads)
-    store_features(setting, handover.runs, handover.cache_bytes, jobs, children, on_event)
+    store_features(setting, handover.runs, jobs, children, on_event)
 
 
 def _tell(run: Run, event: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from layerwise.runs import (
     CAFFE_LOG,
     STATE,
     TAIL,
+    TAIL_DATA,
     TAIL_DEPLOY,
     TAIL_FROZEN,
     TAIL_LISTING,
@@ -61,7 +62,8 @@ def write_nets(folder: Path, run: Run, task: Task, tail: Tail | None) -> None:
     if tail:
         message.net = TAIL_NET
         message.ClearField("random_seed")     # goes on in the whole network's random stream
-        texts[TAIL_LISTING] = "".join(f"{path}\n" for path in features.files(tail.train))
+        texts[TAIL_LISTING] = "".join(f"{TAIL_DATA}/{path.name}\n"
+                                      for path in features.files(tail.train))
         upper = prefix.cut(net, tail.blob, TAIL_LISTING, run.batch_size)
         parts = prefix.split(upper, run.batch_size)
         if parts:
@@ -74,7 +76,17 @@ def write_nets(folder: Path, run: Run, task: Task, tail: Tail | None) -> None:
         with atomic_text(folder / file_name) as handle:
             handle.write(text)
     if tail:
+        _link(folder / TAIL_DATA, tail.train)
         write_tail(folder, tail)
+
+
+def _link(path: Path, target: Path) -> None:
+    """A symbolic link in place of the one there, if any.
+
+    Caffe reads a list of files word by word: a path with a blank in it would be two.
+    """
+    path.unlink(missing_ok=True)
+    path.symlink_to(target.resolve(), target_is_directory=True)
 
 
 def train_run(setting: Setting, run: Run, tail: Tail | None, children: Children,

@@ -85,7 +85,7 @@ def hand_over(wanted: Wanted) -> None:
         runs, [run for run in runs if not is_trained(run.folder(setting.runs))],
         set_sizes(setting.prepared, runs), wanted.cache_bytes)
     write_handover(Path(os.environ[HANDOVER_VARIABLE]), Handover(
-        setting, tuple(runs), tuple(costs), storing(items), wanted.cache_bytes))
+        setting, tuple(runs), tuple(costs), storing(items)))
 
 
 def draw(folder: Path, python: Sequence[str]) -> None:

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+LARGEST_INT = 2**31 - 1      # of Caffe's messages
+LARGEST_BATCH = LARGEST_INT // math.prod((96, 55, 55))     # Caffe counts a blob's values by an int
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 FOLDER = click.Path(file_okay=False, path_type=None)
 
@@ -86,7 +89,7 @@ def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return decorate
 
 
-SEEDS = click.option("--seeds", type=Integers(1, 2**31 - 1), default="1", show_default=True,
+SEEDS = click.option("--seeds", type=Integers(1, LARGEST_INT), default="1", show_default=True,
                      help="Training runs of each network, comma-separated.")
 DATA = click.option("--data", type=FOLDER, default="data", envvar="LAYERWISE_DATA",
                     show_default=True, help="Root of prepared data and source weights.")
@@ -117,9 +120,10 @@ TRAINING = together(
                       "data folder, else the stand-in."),
     click.option("--mean", type=click.Path(dir_okay=False),
                  help="Mean image (binaryproto); its channel means replace (104, 117, 123)."),
-    click.option("--iterations", type=click.IntRange(1), help="Longest training."),
-    click.option("--batch-size", type=click.IntRange(1), help="Images per mini-batch."),
-    click.option("--evaluate-every", type=click.IntRange(1),
+    click.option("--iterations", type=click.IntRange(1, LARGEST_INT), help="Longest training."),
+    click.option("--batch-size", type=click.IntRange(1, LARGEST_BATCH),
+                 help="Images per mini-batch."),
+    click.option("--evaluate-every", type=click.IntRange(1, LARGEST_INT),
                  help="Iterations between validations."),
     click.option("--patience", type=click.IntRange(0),
                  help="Validations without a new best before stopping; 0 = never."),
@@ -131,7 +135,7 @@ TRAINING = together(
 ONE_RUN = together(
     click.option("--fraction", type=click.IntRange(1, 100), default=100, show_default=True,
                  help="Percent of the training data (groups; pe: emboli; frames: frames)."),
-    click.option("--seed", type=click.IntRange(1), default=1, show_default=True,
+    click.option("--seed", type=click.IntRange(1, LARGEST_INT), default=1, show_default=True,
                  help="Seed of the training."))
 
 

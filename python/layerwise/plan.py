@@ -34,6 +34,7 @@ class Setting:
     threads: int
     gpu: int | None
     blas: dict[str, str]           # environment variables of the chosen kernel
+    cache_bytes: float             # disk space for stored activations; 0 = none are made or used
 
     @property
     def folder(self) -> Path:
@@ -63,7 +64,8 @@ def make_run(setting: Setting, depth: Depth, fraction: int, seed: int) -> Run:
         mean_bgr=setting.mean_bgr, source_weights=source.name if source else None,
         source_sha1=source.sha1 if source else None, stand_in_data=facts["stand_in"],
         stand_in_weights=source.stand_in if source else None, threads=setting.threads,
-        gpu=setting.gpu, environment=environment(setting.blas))
+        gpu=setting.gpu, test_sha256=data_digest(setting.prepared),
+        environment=environment(setting.blas))
 
 
 def key_of(run: Run) -> Key:

@@ -122,7 +122,7 @@ class Trainer:
 
     def _all(self, runs: Sequence[Run], work: Work) -> None:
         wanted = self._wanted
-        with Session(self.setting, runs, wanted.jobs, wanted.cache_bytes) as session:
+        with Session(self.setting, runs, wanted.jobs) as session:
             outcomes = sweep(session.setting, session.runs, session.jobs, session.children,
                              session.on_event, work)
         for outcome in outcomes:

@@ -20,7 +20,7 @@ BOUNDARY, EXAMPLE = "boundary.csv", "example.npz"    # boundary.csv is the score
 TAIL, TAIL_BEST = "tail.json", "tail_best.caffemodel"
 TAIL_NET, TAIL_FROZEN, TAIL_DEPLOY, TAIL_SOLVER = (f"tail_{name}.prototxt" for name in (
     "train_val", "frozen", "deploy", "solver"))
-TAIL_LISTING = "tail_files.txt"
+TAIL_LISTING, TAIL_DATA = "tail_files.txt", "tail_train"     # a list, and a link to its folder
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Run:
         data: the prepared data folder, as given.
         data_sha256: seal of the training, validation and test sets.
         source_weights: name of the source network, None from scratch.
-        source_sha1: SHA-1 of its caffemodel.
+        source_sha1: SHA-1 of its file: the caffemodel, or the .npz that a stand-in's is made from.
         stand_in_data, stand_in_weights: what stands in for the paper's, None if nothing does.
         threads: BLAS threads; results are repeatable to the bit with 1.
     """
@@ -69,6 +69,7 @@ class Run:
     stand_in_weights: str | None
     threads: int
     gpu: int | None = None
+    test_sha256: str = ""            # seal of the test set alone; "" in runs older than it
     environment: dict[str, Any] = field(default_factory=dict)   # recorded, decides nothing
 
     def folder(self, root: Path) -> Path:
@@ -91,9 +92,10 @@ def recommendation_stem(dataset: Path) -> Path:
 def open_run(folder: Path, run: Run) -> None:
     """Write config.json, or check that the one there is of the same settings.
 
-    A run may go on with the data in another place or in another environment (revision, BLAS kernel,
-    Python): the place is corrected and the environment added under `resumed`; a scored run's file
-    is left alone. The folder must be held (`locked`).
+    A run may go on with the data in another place, on another GPU or in another environment
+    (revision, BLAS kernel, Python): place and GPU are corrected and the environment added under
+    `resumed`; a scored run's file is left alone. Where nothing has been trained yet the settings
+    may change. The folder must be held (`locked`).
 
     Raises InputError when it holds a run with other settings, when a run beside it was made on
     other data, or when it cannot be written.
@@ -101,18 +103,21 @@ def open_run(folder: Path, run: Run) -> None:
     path = folder / CONFIG
     wanted: dict[str, Any] = json.loads(json.dumps(asdict(run)))
     _refuse_other_data(folder, run)
-    if not path.exists():
+    if not path.exists() or not (is_trained(folder) or is_scored(folder)
+                                 or (folder / STATE).exists()):
         write_json(path, wanted)
         return
     found = read_json(path)
     for key, value in wanted.items():
-        if key not in ("environment", "data") and found.get(key) != value:
+        if key == "gpu" and None not in (value, found.get(key)):
+            continue
+        if key not in ("environment", "data") and found.get(key, value) != value:
             raise InputError(f"{folder} holds a run with {key}={found.get(key)}, now {value}: "
                              "choose another --runs folder or delete this one")
     if is_scored(folder):
         return
     environments = [found["environment"], *found.get("resumed", [])]
-    changed = {**found, "data": wanted["data"]}
+    changed = {**found, "data": wanted["data"], "gpu": wanted["gpu"]}
     if wanted["environment"] != environments[-1]:
         changed["resumed"] = [*environments[1:], wanted["environment"]]
     if changed != found:
@@ -125,8 +130,11 @@ def _refuse_other_data(folder: Path, run: Run) -> None:
     The first one leaves the list of cases beside them.
     """
     dataset = folder.parents[2]
-    for path in [folder / CONFIG, *sorted(dataset.glob(f"*/{run.fraction}/*/{CONFIG}"))]:
-        if path.exists() and read_json(path).get("data_sha256") != run.data_sha256:
+    for path in sorted(dataset.glob(f"*/*/*/{CONFIG}")):
+        found = read_json(path)
+        same_test = (found.get("test_sha256") or run.test_sha256) == run.test_sha256
+        if not same_test or (found.get("fraction") == run.fraction
+                             and found.get("data_sha256") != run.data_sha256):
             raise InputError(f"{path.parent} holds a run on other data than {run.data} holds now: "
                              "prepare them as before, choose another --runs folder, or delete it")
     cases, prepared = dataset / "cases.csv", (Path(run.data) / "cases.csv").read_bytes()
@@ -137,18 +145,22 @@ def _refuse_other_data(folder: Path, run: Run) -> None:
                          f"{run.data}; choose another --runs folder")
 
 
-def data_digest(prepared: Path, fraction: int) -> str:
+def data_digest(prepared: Path, fraction: int | None = None) -> str:
     """SHA-256 over the contents of all that a run trains, validates and is tested on.
+
+    Args:
+        fraction: None for what runs of all fractions are tested on.
 
     Raises InputError when the prepared data know nothing of this fraction.
     """
     facts = read_json(prepared / "source.json")
-    names = (f"train-{fraction}", f"validation-{fraction}", "test")
+    names = ("test",) if fraction is None else (f"train-{fraction}", f"validation-{fraction}",
+                                                "test")
     try:
         contents = [facts["sets"][name]["content_sha256"] for name in names]
         contents += [facts["sha256"][name] for name in ("cases.csv", "candidates.csv")]
     except (KeyError, TypeError):
-        raise InputError(f"{prepared / 'source.json'}: says nothing of the sets of {fraction}%; "
+        raise InputError(f"{prepared / 'source.json'}: says nothing of {', '.join(names)}; "
                          "run `layerwise prepare` again") from None
     return hashlib.sha256("\n".join(contents).encode()).hexdigest()
 

@@ -114,7 +114,8 @@ def make(wanted: Wanted, trains_here: bool = True) -> tuple[Setting, list[Run]]:
     prepared = prepare_data(wanted.task.name, wanted.fractions, options).resolve()
     kernel = blas.environment_for(blas.choose(wanted.threads)) if trains_here else {}
     setting = Setting(wanted.task, prepared, Path(options["runs"]).resolve(), wanted.profile,
-                      source, wanted.mean_bgr, wanted.threads, options["gpu"], kernel)
+                      source, wanted.mean_bgr, wanted.threads, options["gpu"], kernel,
+                      wanted.cache_bytes)
     runs = []
     for seed in wanted.seeds:
         for fraction in wanted.fractions:
@@ -165,13 +166,11 @@ class Session:
     SIGTERM into a request to the children to stop.
     """
 
-    def __init__(self, setting: Setting, runs: Sequence[Run], jobs: int, cache_bytes: float
-                 ) -> None:
+    def __init__(self, setting: Setting, runs: Sequence[Run], jobs: int) -> None:
         pending = [run for run in runs if not is_trained(run.folder(setting.runs))]
         self.runs, costs, items = order_by_cost(
-            runs, pending, set_sizes(setting.prepared, runs), cache_bytes)
+            runs, pending, set_sizes(setting.prepared, runs), setting.cache_bytes)
         self.setting, self.jobs, self.children = setting, jobs, Children()
-        self._cache_bytes = cache_bytes
         folders = [run.folder(setting.runs) for run in self.runs]
         self._display = Display(setting.task.name, {
             key_of(run): (cost, work_done(folder, cost))
@@ -183,7 +182,7 @@ class Session:
         self._previous = {number: signal.signal(number, lambda *_: self.children.stop())
                           for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            store_features(self.setting, self.runs, self._cache_bytes, self.jobs, self.children,
+            store_features(self.setting, self.runs, self.jobs, self.children,
                            self._display.stored)
         except BaseException:
             self.__exit__()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from layerwise.alexnet import parameter_shapes
+from layerwise.contracts import atomic_text
 from layerwise.errors import InputError
 
 BVLC_ALEXNET = "bvlc_alexnet.caffemodel"
@@ -87,8 +88,11 @@ def _stand_in(archive: Path | None, data: Path) -> Source:
         raise InputError(f"{archive}: no stand-in weights here; give a caffemodel by --weights")
     sha1 = sha1_of(archive)
     path = data / "weights" / f"standin-{sha1[:12]}.caffemodel"
-    if not path.exists():
+    seal = path.with_suffix(".sha1")       # a caffemodel cut short or changed is made again
+    if not (path.is_file() and seal.is_file() and seal.read_text().strip() == sha1_of(path)):
         standin.write_caffemodel(standin.load_standin(archive), path)
+        with atomic_text(seal) as handle:
+            handle.write(f"{sha1_of(path)}\n")
     return Source(path, "standin", sha1, f"distilled stand-in {archive.name}, not bvlc_alexnet")
 
 
@@ -173,7 +177,8 @@ def read_mean(path: Path) -> tuple[float, ...]:
     values = np.array(blob.data or blob.double_data, np.float64)
     if len(shape) != 4 or shape[:2] != (1, 3) or values.size != np.prod(shape):
         raise InputError(f"{path}: has shape {shape}; a mean image is 1x3xHxW, BGR")
-    return tuple(float(mean) for mean in values.reshape(3, -1).mean(axis=1))
+    # As many digits as the prototxts hold, so that all subtract the same.
+    return tuple(float(f"{mean:.7g}") for mean in values.reshape(3, -1).mean(axis=1))
 
 
 def transfer_report(source: Any, last_layer: str, classes: int) -> list[Transfer]:

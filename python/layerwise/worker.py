@@ -27,7 +27,7 @@ from layerwise.contracts import (
     write_scores,
 )
 from layerwise.device import use_device
-from layerwise.errors import LayerwiseError, refused
+from layerwise.errors import InputError, LayerwiseError, refused
 from layerwise.prepared import check_data
 from layerwise.runs import BEST, PATCHES, SCORES, TAIL_DEPLOY, Run, load_run, read_tail
 from layerwise.score import average, checked_index, predict
@@ -45,6 +45,9 @@ def best_network(folder: Path, deploy: str = "deploy.prototxt") -> Any:
     """The best snapshot of a run, in a deploy network of its folder."""
     import caffe
 
+    if not (folder / BEST).is_file():
+        raise InputError(f"{folder / BEST}: the network is gone; delete the run folder to train it "
+                         "again")
     return caffe.Net(str(folder / deploy), caffe.TEST, weights=str(folder / BEST))
 
 

@@ -86,7 +86,7 @@ def handed_over(prepared: Path, runs: Path, weights: Path | None = None) -> Hand
     shared = setting(prepared, runs, weights, iterations=2)
     todo = tuple(make_run(shared, DEPTHS[name], 100, 7) for name in ("scratch-gaussian", "fc8")
                  if weights or name != "fc8")
-    return Handover(shared, todo, (Cost(6, 2, 6, 1.0, 1.0, 1.0),) * len(todo), 0.0, 1e9)
+    return Handover(shared, todo, (Cost(6, 2, 6, 1.0, 1.0, 1.0),) * len(todo), 0.0)
 
 
 def test_what_is_handed_over_comes_back(prepared, source_weights, tmp_path):

@@ -27,20 +27,36 @@ def test_the_budget_goes_where_it_saves_most():
     def chosen(items, budget):
         return {(item.name, item.blob) for item in worth_storing(items, budget)}
 
-    items = [Item("train", "fc6", 1000, 8.0), Item("train", "conv4", 1000, 4.0),
-             Item("test", "fc6", 1000, 2.0), Item("test", "conv4", 1000, 1.0)]
-    sizes = {"fc6": items[0].size_bytes, "conv4": items[1].size_bytes}
-    assert chosen(items, 1e9) == {("train", "fc6"), ("train", "conv4"), ("test", "fc6"),
-                                  ("test", "conv4")}
-    assert chosen(items, sizes["fc6"]) == {("train", "fc6")}
-    assert chosen(items, 2 * sizes["fc6"] + sizes["conv4"]) == {
-        ("train", "fc6"), ("test", "fc6"), ("train", "conv4")}
+    items = [Item(name, blob, 1000, passes)
+             for blob, many in (("fc6", 8.0), ("conv4", 4.0))
+             for name, passes in (("train-100", many), ("validation-100", many), ("test", 1.0))]
+    pairs = {blob: {(name, blob) for name in ("train-100", "validation-100")}
+             for blob in ("fc6", "conv4")}
+    one = {item.blob: item.size_bytes for item in items}
+    assert chosen(items, 1e9) == {(item.name, item.blob) for item in items}
+    assert chosen(items, 2 * one["fc6"]) == pairs["fc6"]
+    best = pairs["fc6"] | {("test", "fc6")}
+    assert chosen(items, 2 * one["fc6"] + 2 * one["conv4"]) == best
+    assert chosen(items, 3 * one["fc6"] + 2 * one["conv4"]) == best | pairs["conv4"]
     assert chosen(items, 0) == set()
 
 
-def test_a_set_that_is_read_once_is_not_stored():
-    assert worth_storing([Item("test", "fc6", 1000, 1.0)], 1e9) == []
-    assert len(worth_storing([Item("test", "fc6", 1000, 1.1)], 1e9)) == 1
+def test_what_no_run_could_use_is_not_stored():
+    train, validation, test = items = [Item(name, "fc6", patches, 8.0) for name, patches in (
+        ("train-50", 4000), ("validation-50", 1000), ("test", 2000))]
+    assert worth_storing(items, train.size_bytes) == []          # validation alone would fit
+    assert worth_storing(items, validation.size_bytes, [train]) == [validation]
+    assert worth_storing(items, test.size_bytes, [train, validation]) == [test]
+    assert worth_storing(items, test.size_bytes, [train]) == [validation]
+
+
+def test_sets_that_are_read_once_are_not_stored():
+    def pair(passes):
+        return [Item(f"{name}-100", "fc6", 1000, passes) for name in ("train", "validation")]
+    assert worth_storing(pair(1.0), 1e9) == []
+    assert worth_storing(pair(1.1), 1e9) == pair(1.1)
+    once = [*pair(2.0), Item("test", "fc6", 1000, 1.0)]
+    assert worth_storing(once, 1e9) == pair(2.0)
 
 
 @pytest.mark.parametrize("depth", prefix.BOUNDARIES)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -56,9 +57,9 @@ def test_the_cap_holds_for_all_that_is_stored(place, share):
     first = features.stored_bytes(place.data / "features")
     assert first <= 1.01 * budget and (first > 0) == (share > 0)
     other = setting(place.data, place.data.parent / "runs", place.weights)
-    other = other.__class__(**{**vars(other), "mean_bgr": (1.0, 2.0, 3.0)})    # other activations
-    store_features(other, [place.run(depth, other.runs) for depth in DEPTHS], budget, 1,
-                   Children(), nothing)
+    other = replace(other, mean_bgr=(1.0, 2.0, 3.0), cache_bytes=budget)    # other activations
+    store_features(other, [place.run(depth, other.runs) for depth in DEPTHS], 1, Children(),
+                   nothing)
     assert first <= features.stored_bytes(place.data / "features") <= 1.01 * budget
 
 

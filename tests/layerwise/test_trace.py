@@ -64,7 +64,7 @@ def shared(narrow_table, forks, tmp_path_factory):
 def scored(shared):
     """Folder of a scored run that trains above stored activations, and the events it sent."""
     run, events = make_run(shared, DEPTHS["fc6"], 100, 7), []
-    store_features(shared, [run], 1e9, 1, Children(), nothing)
+    store_features(shared, [run], 1, Children(), nothing)
     tail = tail_of(shared, run)
     assert tail is not None
     folder = evaluate_run(shared, run, tail, Children(), lambda _, event: events.append(event))

@@ -130,7 +130,7 @@ def test_stored_prefix_gives_the_same_trajectory(prepared, source_weights, tmp_p
     whole = evaluate_run(plain, make_run(plain, DEPTHS[depth], 100, 7), None, Children(),
                          lambda run, event: None)
     shared = setting(prepared, tmp_path / "tail", source_weights)
-    store_features(shared, [make_run(shared, DEPTHS[depth], 100, 7)], 1e9, 2, Children(),
+    store_features(shared, [make_run(shared, DEPTHS[depth], 100, 7)], 2, Children(),
                    lambda done, total: None)
     kill_at(3, depth, shared)
     tail = train_at(depth, shared, verb=evaluate_run)
@@ -177,16 +177,16 @@ def test_a_set_that_is_no_multiple_of_the_batch_resumes_to_the_same_bits(tmp_pat
 
 
 def test_moved_folders_resume_to_the_same_bits(prepared, source_weights, tmp_path):
-    """Data, stored activations and run folder all get another path after a kill."""
+    """Data, stored activations and run folder all get another path after a kill, with blanks."""
     whole = train_at("fc6", setting(prepared, tmp_path / "whole", source_weights),
                      verb=evaluate_run)
-    data = shutil.copytree(prepared, tmp_path / "here" / "polyp" / "tiny")
-    shared = setting(data, tmp_path / "here" / "runs", source_weights)
-    store_features(shared, [make_run(shared, DEPTHS["fc6"], 100, 7)], 1e9, 1, Children(),
+    data = shutil.copytree(prepared, tmp_path / "he re" / "polyp" / "tiny")
+    shared = setting(data, tmp_path / "he re" / "runs", source_weights)
+    store_features(shared, [make_run(shared, DEPTHS["fc6"], 100, 7)], 1, Children(),
                    lambda done, total: None)
     kill_at(3, "fc6", shared)
-    (tmp_path / "here").rename(tmp_path / "there")
-    shared = setting(tmp_path / "there" / "polyp" / "tiny", tmp_path / "there" / "runs",
+    (tmp_path / "he re").rename(tmp_path / "the re")
+    shared = setting(tmp_path / "the re" / "polyp" / "tiny", tmp_path / "the re" / "runs",
                      source_weights)
     folder = train_at("fc6", shared)
     assert read_json(folder / "result.json")["stored_prefix"] == "pool5"

@@ -118,6 +118,9 @@ def test_mean_image_becomes_channel_means(tmp_path):
     blob = messages().BlobProto(num=1, channels=3, height=1, width=2, data=[1, 3, 10, 20, 7, 7])
     path.write_bytes(blob.SerializeToString())
     assert weights.read_mean(path) == (2.0, 15.0, 7.0)
+    path.write_bytes(messages().BlobProto(num=1, channels=3, height=1, width=3, data=[
+        104, 104, 104.0575, *[1] * 6]).SerializeToString())
+    assert weights.read_mean(path)[0] == 104.0192         # as a prototxt says it
     path.write_bytes(messages().BlobProto(num=1, channels=1, height=1, width=1,
                                           data=[1]).SerializeToString())
     with pytest.raises(InputError, match="a mean image is 1x3xHxW, BGR"):

@@ -203,7 +203,8 @@ def _study(folders: Sequence[Path], task: Task, dataset: str) -> Study | None:
     if cases is None:
         return None
     check_comparable([Scored(str(run.folder), run.fraction, run.test_set,
-                             str(run.config.get("data_sha256") or "")) for run in runs.values()])
+                             str(run.config.get("data_sha256") or ""),
+                             str(run.config.get("test_sha256") or "")) for run in runs.values()])
     order = {init: i for i, init in enumerate(SYSTEMS)}
     ordered = sorted(runs.values(), key=lambda run: (order[run.init], -run.fraction, run.seed))
     return Study(task, dataset, tuple(cases), tuple(ordered), tuple(missing))

@@ -9,8 +9,9 @@ from layerwise.contracts import Score
 from layerwise.errors import InputError
 
 Config = Mapping[str, Any]
-# Said when networks differ in them; a handcrafted system has no source, and 0 of the others.
-SHARED_SETTINGS = ("source_sha1", "iterations", "batch_size")
+# Said when networks differ in them; a handcrafted system is none.
+SHARED_SETTINGS = ("source_sha1", "mean_bgr", "iterations", "batch_size", "evaluate_every",
+                   "patience")
 
 
 class Scored(NamedTuple):
@@ -20,6 +21,7 @@ class Scored(NamedTuple):
     fraction: int
     test_set: str
     data_sha256: str
+    test_sha256: str
 
 
 def seal_of(scores: Sequence[Score]) -> str:
@@ -31,10 +33,11 @@ def seal_of(scores: Sequence[Score]) -> str:
 def check_comparable(runs: Sequence[Scored]) -> None:
     """All runs must have scored the same test set, those of one fraction seen the same data.
 
-    An empty seal (boundary tasks, runs without training data) is not compared. Raises InputError
-    naming the two runs that contradict each other.
+    An empty seal (boundary tasks, runs without training data, runs of earlier versions) is not
+    compared. Raises InputError naming the two runs that contradict each other.
     """
     tested: Scored | None = None
+    sealed: Scored | None = None
     trained: dict[int, Scored] = {}
     for run in runs:
         if run.test_set:
@@ -43,6 +46,11 @@ def check_comparable(runs: Sequence[Scored]) -> None:
                 raise InputError(f"{run.folder}: scores.csv holds other candidates (case, "
                                  f"candidate, lesion or label) than {tested.folder}; runs can only "
                                  "be compared on the same test set")
+        if run.test_sha256:
+            sealed = sealed or run
+            if run.test_sha256 != sealed.test_sha256:
+                raise InputError(f"{run.folder}: config.json names another test set (test_sha256) "
+                                 f"than {sealed.folder}; runs can only be compared on the same one")
         if run.data_sha256:
             first = trained.setdefault(run.fraction, run)
             if run.data_sha256 != first.data_sha256:
@@ -67,12 +75,17 @@ def origin(dataset: str, configs: Sequence[Config]) -> tuple[tuple[str, str], ..
 
 def differences(configs: Sequence[Config]) -> str:
     """For example "runs differ in batch_size (16, 32)"; "" when they share their settings."""
+    networks = [config for config in configs if config.get("iterations")]
     found = []
     for key in SHARED_SETTINGS:
-        values = sorted({config[key] for config in configs if config.get(key)})
+        values = {_short(config[key]) for config in networks if config.get(key) is not None}
         if len(values) > 1:
-            found.append(f"{key} ({', '.join(str(value)[:8] for value in values)})")
+            found.append(f"{key} ({', '.join(sorted(values, key=lambda text: (len(text), text)))})")
     return f"runs differ in {', '.join(found)}" if found else ""
+
+
+def _short(value: Any) -> str:
+    return "/".join(f"{part:g}" for part in value) if isinstance(value, list) else str(value)[:8]
 
 
 def provenance_line(dataset: str, configs: Sequence[Config]) -> str:

@@ -20,7 +20,7 @@ def config(task: str, init: str, fraction: int, seed: int, dataset: str) -> dict
     return {"task": task, "dataset": dataset, "init": init, "fraction": fraction, "seed": seed,
             "classes": list(TASKS[task].classes), "stand_in_data": "phantom (stand-in)",
             "stand_in_weights": None if scratch else "distilled stand-in",
-            "data_sha256": f"sha of {fraction}%",
+            "data_sha256": f"sha of {fraction}%", "test_sha256": "sha of the test set",
             "source_weights": None if scratch else "standin.caffemodel"}
 
 

@@ -71,12 +71,18 @@ def test_every_frame_must_be_scored(tmp_path: Path) -> None:
 
 
 def test_different_training_is_said(study_root: Path) -> None:
-    change_config(iterations=40, batch_size=16)(study_root / "polyp/phantom/fc8/100/0")
-    change_config(iterations=80, batch_size=16)(
-        study_root / "polyp/phantom/scratch-gaussian/100/0")
+    one, other = (study_root / "polyp/phantom" / init / "100/0"
+                  for init in ("fc8", "scratch-gaussian"))
+    shared = {"batch_size": 16, "mean_bgr": [104.0, 117.0, 123.0], "patience": 0}
+    change_config(iterations=40, **shared)(one)
+    change_config(iterations=80, **shared)(other)
     study = collect([study_root])[0]
     assert study.stand_ins().endswith(" · runs differ in iterations (40, 80)")
     assert "differ" not in study.stand_ins(study.of("fc8"))
+    change_config(mean_bgr=[104.5, 117.0, 123.0], patience=20)(one)
+    assert collect([study_root])[0].stand_ins().endswith(
+        " · runs differ in mean_bgr (104/117/123, 104.5/117/123), iterations (40, 80), "
+        "patience (0, 20)")
 
 
 def test_a_run_without_scores_is_missing(study_root: Path) -> None:
@@ -138,6 +144,7 @@ def replace_text(name: str, old: str, new: str) -> Callable[[Path], None]:
     (lambda run: (run / "scores.csv").write_text("\n".join(
         (run / "scores.csv").read_text().splitlines()[:-1]) + "\n"), "same test set"),
     (replace_text("scores.csv", ",,0,", ",,1,"), "label 1 and lesion ''"),
+    (change_config(test_sha256="other"), "scratch-gaussian.*names another test set.*fc8/100/0"),
     (change_config(data_sha256="other"), "scratch-gaussian.*names other data.*fc8/100/0"),
     (lambda run: run.parents[1].rename(run.parents[2] / "fc9"), "unknown system|the folder says"),
 ])

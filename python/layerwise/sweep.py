@@ -30,7 +30,10 @@ def score_run(setting: Setting, run: Run, children: Children, on_event: OnEvent)
     """Make the scores of one run, of whatever kind, training it first if need be; its folder.
 
     All ways of running a run meet here: the sweep on this machine, `evaluate`, and a job on Slurm.
+    Raises Interrupted when asked to stop before it begins.
     """
+    if children.stopping:
+        raise Interrupted("stopped before it began")
     if run.init == HANDCRAFTED:
         return evaluate_handcrafted(setting, run)
     return evaluate_run(setting, run, tail_of(setting, run), children, on_event)

@@ -131,12 +131,17 @@ Row = TypeVar("Row", Case, Candidate, BoxCandidate, VesselCandidate, PixelCandid
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary sibling of `path` to write to; renamed to `path` only on success."""
+    """A temporary sibling of `path` to write to; renamed to `path` only on success.
+
+    Content and name are on the disk on return, so that something else may vouch for them.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{threading.get_ident()}")
     try:
         yield partial
+        sync(partial)
         os.replace(partial, path)
+        sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -146,8 +151,6 @@ def atomic_text(path: Path) -> Iterator[TextIO]:
     """Open a temporary sibling of `path` for writing; rename it to `path` only on success."""
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         yield handle
-        handle.flush()
-        os.fsync(handle.fileno())
 
 
 @contextmanager
@@ -174,13 +177,12 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Have a finished file and its name on the disk before something else vouches for it."""
-    for target in (path, path.parent):
-        handle = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    """Have the content of a finished file, or the names in a folder, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -19,7 +19,6 @@ from typing import Any, TextIO, TypeVar
 
 from layerwise.errors import InputError
 
-INDEX_COLUMNS = ("key", "case", "group", "candidate", "augmentation", "label")
 LOG_COLUMNS = ("iteration", "epoch", "lr", "loss", "validation_auc", "seconds")
 SCORE_COLUMNS = ("case", "group", "candidate", "lesion", "label")
 SPLITS = ("train", "test")

@@ -1,7 +1,7 @@
 """Regions of interest whose every pixel is classified: patches of a pixel, and regions.h5.
 
 Data preparation writes regions.h5 where other tasks have an LMDB of test patches; the networks
-read it. Both sides cut the patch of a pixel with `cut_patch`.
+read it. `cut_patch` cuts the patch of a pixel.
 """
 from __future__ import annotations
 

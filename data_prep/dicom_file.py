@@ -6,10 +6,16 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-# All that pydicom raises on files that are damaged or beyond it.
-DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, struct.error,
-          zlib.error, NotImplementedError, RuntimeError, ImportError)
+import cv2
+from pydicom.errors import InvalidDicomError
+
+from layerwise.errors import InputError
+
+# All that pydicom and the work on its pixels raise on files that are damaged or beyond them.
+_DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+           struct.error, zlib.error, NotImplementedError, RuntimeError, ImportError, cv2.error)
 GREY = ("MONOCHROME1", "MONOCHROME2")
 
 
@@ -19,13 +25,26 @@ def is_dicom(data: bytes) -> bool:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """Without pydicom's remarks on tags that are not used here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def reading(path: Path, damaged: str, foreign: str) -> Iterator[None]:
+    """Read a file, values and pixels, without pydicom's remarks on tags that are not used here.
+
+    pydicom interprets a value only when asked for it: all use of a data set belongs in here.
+
+    Args:
+        damaged: what the InputError says of a file that is damaged or beyond pydicom, {} in it
+            being the reason.
+        foreign: what it says of a file that is no DICOM.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except InvalidDicomError:
+        raise InputError(f"{path}: {foreign}") from None
+    except _DAMAGE as error:
+        raise InputError(f"{path}: {damaged.format(_told(error))}") from None
 
 
-def told(error: BaseException) -> str:
+def _told(error: BaseException) -> str:
     """What an error says, in one line."""
     return " ".join(str(error).split()) or type(error).__name__

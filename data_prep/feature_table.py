@@ -29,15 +29,15 @@ def read_features(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     """
     _, table = read_table(path, ["candidate", *names])
     found: dict[str, np.ndarray] = {}
-    for number, line in enumerate(table, start=2):
+    for line in table:
         if line["candidate"] in found:
             raise InputError(f"{path}: candidate {line['candidate']} occurs twice")
         try:
             values = [float(line[name]) for name in names]
         except ValueError as error:
-            raise InputError(f"{path}, line {number}: {error}") from None
+            raise InputError(f"{path}, line {line.number}: {error}") from None
         if not all(map(math.isfinite, values)):
-            raise InputError(f"{path}, line {number}: a feature is not finite")
+            raise InputError(f"{path}, line {line.number}: a feature is not finite")
         found[line["candidate"]] = np.array(values)
     return found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional, Protocol
 
 from data_prep import images
-from layerwise.contracts import SPLITS, read_table
+from layerwise.contracts import SPLITS, Record, read_table
 from layerwise.errors import InputError
 
 MANIFEST, ORIGIN, STAND_IN = "manifest.csv", "origin.json", "stand_in"
@@ -28,7 +28,7 @@ class Member(NamedTuple):
 
 
 def read_columns(table: Path, required: Sequence[str], optional: Sequence[str] = ()
-                 ) -> list[dict[str, str]]:
+                 ) -> list[Record]:
     """Rows of a CSV with all `required` columns, any of the `optional` ones and no others."""
     header, _ = read_table(table)
     _, rows = read_table(table, [*required, *(name for name in optional if name in header)])
@@ -132,11 +132,11 @@ def grouped_frames(table: Path, files: Mapping[str, Path], place: str) -> list[M
                          f"{', '.join(GROUP_COLUMNS)}")
     members = []
     rows = read_columns(table, ["frame", group_columns[0]], OPTIONAL_FRAME_COLUMNS)
-    for number, row in enumerate(rows, start=2):
+    for row in rows:
         named = Path(row["frame"])
         stem = named.stem if named.suffix.lower() in images.IMAGE_SUFFIXES else row["frame"]
         if stem not in files:
-            raise InputError(f"{table}, line {number}: frame {row['frame']!r} "
+            raise InputError(f"{table}, line {row.number}: frame {row['frame']!r} "
                              f"is missing from {place}")
         members.append(Member(stem, row[group_columns[0]].strip(), row.get("split", "").strip()))
     listed = {member.name for member in members}

@@ -13,9 +13,8 @@ from typing import Any, Optional
 import cv2
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
 
-from data_prep.dicom_file import DAMAGE, GREY, quietly, told
+from data_prep.dicom_file import GREY, reading
 from layerwise.errors import InputError
 
 SQUARE_TOLERANCE = 0.01     # by how much the sides of a pixel may differ
@@ -44,21 +43,16 @@ def decode(path: Path, data: bytes) -> tuple[np.ndarray, tuple[Scaled, ...]]:
     More than 8 stored bits become 8 over their whole range; colours become luminance. InputError
     for a damaged file, several frames, other values, and pixels that pydicom does not decode here.
     """
-    try:
-        with quietly():
-            dataset = pydicom.dcmread(io.BytesIO(data))
-            frames = int(dataset.get("NumberOfFrames") or 1)
-            if frames != 1:
-                raise InputError(f"{path}: {frames} frames; export the one that was traced")
-            scaled = tuple(filter(None, map(_scaled, dataset.get("SequenceOfUltrasoundRegions")
-                                            or ())))
-            if hasattr(dataset, "pixel_array_options"):     # pydicom 3 would turn luma into RGB
-                dataset.pixel_array_options(raw=True)
-            stored = dataset.pixel_array
-    except (InvalidDicomError, *DAMAGE) as error:
-        raise InputError(f"{path}: damaged DICOM file or one that cannot be decoded here "
-                         f"({told(error)}); export the frame as PNG") from None
-    return _grey(path, dataset, stored), scaled
+    with reading(path, "damaged DICOM file or one that cannot be decoded here ({}); export the "
+                 "frame as PNG", "not a DICOM file; export the frame as PNG"):
+        dataset = pydicom.dcmread(io.BytesIO(data))
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        if frames != 1:
+            raise InputError(f"{path}: {frames} frames; export the one that was traced")
+        scaled = tuple(filter(None, map(_scaled, dataset.get("SequenceOfUltrasoundRegions") or ())))
+        if hasattr(dataset, "pixel_array_options"):     # pydicom 3 would turn luma into RGB
+            dataset.pixel_array_options(raw=True)
+        return _grey(path, dataset, dataset.pixel_array), scaled
 
 
 def _scaled(region: pydicom.Dataset) -> Optional[Scaled]:

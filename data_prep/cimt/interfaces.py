@@ -47,16 +47,16 @@ def read_traces(path: Path, frame: tuple[int, int]) -> Traces:
 def _from_table(path: Path) -> dict[str, np.ndarray]:
     _, rows = read_table(path, TABLE_COLUMNS)
     points: dict[str, list[list[float]]] = {name: [] for name in INTERFACES}
-    for number, row in enumerate(rows, start=2):
+    for row in rows:
         name = row["interface"].strip()
         if name not in points:
-            raise InputError(f"{path}, line {number}: interface {name!r}, expected "
+            raise InputError(f"{path}, line {row.number}: interface {name!r}, expected "
                              f"{' or '.join(INTERFACES)}")
         try:
             points[name].append([float(row["x"]), float(row["y"])])
         except ValueError:
-            raise InputError(f"{path}, line {number}: x and y are {row['x']!r} and {row['y']!r}, "
-                             "expected numbers (pixels)") from None
+            raise InputError(f"{path}, line {row.number}: x and y are {row['x']!r} and "
+                             f"{row['y']!r}, expected numbers (pixels)") from None
     return {name: np.array(line).reshape(-1, 2) for name, line in points.items()}
 
 

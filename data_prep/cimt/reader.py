@@ -14,7 +14,7 @@ Beside it origin.json where the frames stand in for real ones (see `manifest.ori
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -28,6 +28,7 @@ from data_prep.cimt.dicom import Box
 from data_prep.cimt.interfaces import Traces, at_columns, read_traces
 from data_prep.dicom_file import is_dicom
 from data_prep.manifest import MANIFEST, case_names, check_images, read_columns
+from layerwise.contracts import Record
 from layerwise.errors import InputError
 
 REQUIRED = ("image", "lines", "group")
@@ -76,14 +77,14 @@ def read_regions(folder: Path) -> list[Region]:
     rows = read_columns(manifest, REQUIRED, OPTIONAL)
     if not rows:
         raise InputError(f"{manifest}: lists no images")
-    regions = [_region(manifest, number, row, case) for number, (row, case) in enumerate(
-        zip(rows, case_names([Path(row["image"]) for row in rows])), start=2)]
+    cases = case_names([Path(row["image"]) for row in rows])
+    regions = [_region(manifest, row, case) for row, case in zip(rows, cases)]
     check_images(manifest, regions)
     return sorted(regions, key=lambda region: region.case)
 
 
-def _region(manifest: Path, number: int, row: Mapping[str, str], case: str) -> Region:
-    where = f"{manifest}, line {number}"
+def _region(manifest: Path, row: Record, case: str) -> Region:
+    where = f"{manifest}, line {row.number}"
     for name in ("image", "lines"):
         if not row[name] or not (manifest.parent / row[name]).is_file():
             raise InputError(f"{where}: {name} {row[name]!r} is missing; no such file")

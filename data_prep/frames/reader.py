@@ -66,14 +66,13 @@ def _from_manifest(manifest: Path) -> list[Frame]:
     if not rows:
         raise InputError(f"{manifest}: lists no images")
     frames = []
-    for number, (row, case) in enumerate(
-            zip(rows, case_names([Path(row["image"]) for row in rows])), start=2):
+    for row, case in zip(rows, case_names([Path(row["image"]) for row in rows])):
         path, label = manifest.parent / row["image"], row["label"].strip()
         if not row["image"] or not path.is_file():
-            raise InputError(f"{manifest}, line {number}: image {row['image']!r} is missing; "
+            raise InputError(f"{manifest}, line {row.number}: image {row['image']!r} is missing; "
                              "no such file")
         if label not in LABELS:
-            raise InputError(f"{manifest}, line {number}: label {label!r}, expected "
+            raise InputError(f"{manifest}, line {row.number}: label {label!r}, expected "
                              f"{' or '.join(LABELS)}")
         frames.append(Frame(case, row["group"].strip(), row.get("split", "").strip(), path,
                             label == LABELS[1]))

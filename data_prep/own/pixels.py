@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
 from pydicom.pixel_data_handlers.util import (
     apply_modality_lut,
     apply_voi_lut,
@@ -21,11 +20,10 @@ from pydicom.pixel_data_handlers.util import (
 )
 
 from data_prep import images
-from data_prep.dicom_file import DAMAGE, GREY, is_dicom, quietly, told
+from data_prep.dicom_file import GREY, is_dicom, reading
 from layerwise.errors import InputError
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
-_DAMAGE = (*DAMAGE, IndexError)      # the latter of look-up tables that are cut short
 
 
 def load(path: Path) -> np.ndarray:
@@ -45,22 +43,15 @@ def stored(path: Path, data: bytes) -> np.ndarray:
 
 
 def _dicom(path: Path, data: bytes) -> np.ndarray:
-    try:
-        with quietly():
-            dataset = pydicom.dcmread(io.BytesIO(data), force=False)
-    except InvalidDicomError:
-        raise InputError(f"{path}: not a DICOM file; replace or rename it") from None
-    except _DAMAGE as error:
-        raise InputError(f"{path}: damaged DICOM file ({told(error)}); replace it") from None
-    if str(dataset.get("NumberOfFrames", "") or "1") != "1":
-        raise InputError(f"{path}: {dataset.NumberOfFrames} frames; export the frames you labelled "
-                         "as single images")
-    try:
-        with quietly():
-            return _displayed(path, dataset)
-    except _DAMAGE as error:
-        raise InputError(f"{path}: pixels cannot be decoded ({told(error)}); decompress it "
-                         "(gdcmconv --raw, dcmdjpeg) or replace it") from None
+    foreign = "not a DICOM file; replace or rename it"
+    with reading(path, "damaged DICOM file ({}); replace it", foreign):
+        dataset = pydicom.dcmread(io.BytesIO(data), force=False)
+        if str(dataset.get("NumberOfFrames", "") or "1") != "1":
+            raise InputError(f"{path}: {dataset.NumberOfFrames} frames; export the frames you "
+                             "labelled as single images")
+    with reading(path, "pixels cannot be decoded ({}); decompress it (gdcmconv --raw, dcmdjpeg) or "
+                 "replace it", foreign):
+        return _displayed(path, dataset)
 
 
 def _displayed(path: Path, dataset: Any) -> np.ndarray:

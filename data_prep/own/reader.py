@@ -126,8 +126,8 @@ def _from_table(table: Path) -> list[Line]:
     if not rows:
         raise InputError(f"{table}: lists no images")
     lines = []
-    for number, row in enumerate(rows, start=2):
-        place = f"{table}, line {number}"
+    for row in rows:
+        place = f"{table}, line {row.number}"
         path = table.parent / row[column]
         if not row[column] or not path.is_file():
             raise InputError(f"{place}: image {row[column]!r} is missing; no such file")

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
 
-from data_prep.dicom_file import DAMAGE, quietly, told
+from data_prep.dicom_file import reading
 from data_prep.pe.grid import MAX_SINE, lps_to_ras
 from data_prep.pe.hounsfield import HU_RANGE, to_hu
 from layerwise.errors import InputError
@@ -33,12 +32,14 @@ _CT = (("Modality", ("CT",)), ("SamplesPerPixel", ("1",)),
        ("RescaleType", ("", "HU", "US")))
 _UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99",
                  "1.2.840.10008.1.2.2")
+_DAMAGED = "damaged DICOM file ({}); replace it"
+_FOREIGN = "not a DICOM file; move it out of the series' folder"
 
 
 @dataclass(frozen=True)
 class _Slice:
     path: Path
-    header: pydicom.Dataset
+    series: str                         # SeriesInstanceUID
     numbers: dict[str, np.ndarray]      # the tags of _GEOMETRY and _PER_SLICE
 
 
@@ -82,27 +83,15 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read_header(path: Path) -> _Slice:
-    header = _dataset(path, stop_before_pixels=True)
-    for name, expected in _CT:
-        if str(header.get(name, "")) not in expected:
-            raise InputError(f"{path}: {name} is {str(header.get(name, ''))!r}, expected "
-                             f"{expected[-1]}; keep only the slices of one CT series")
-    return _Slice(path, header, {name: _numbers(path, header, name, count)
-                                 for name, count in (*_GEOMETRY, *_PER_SLICE)})
-
-
-def _dataset(path: Path, stop_before_pixels: bool) -> pydicom.Dataset:
-    try:
-        with quietly():
-            return pydicom.dcmread(str(path), stop_before_pixels=stop_before_pixels)
-    except InvalidDicomError:
-        raise InputError(f"{path}: not a DICOM file; move it out of the series' folder") from None
-    except DAMAGE as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Path, error: BaseException) -> InputError:
-    return InputError(f"{path}: damaged DICOM file ({told(error)}); replace it")
+    with reading(path, _DAMAGED, _FOREIGN):
+        header = pydicom.dcmread(str(path), stop_before_pixels=True)
+        for name, expected in _CT:
+            if str(header.get(name, "")) not in expected:
+                raise InputError(f"{path}: {name} is {str(header.get(name, ''))!r}, expected "
+                                 f"{expected[-1]}; keep only the slices of one CT series")
+        return _Slice(path, str(header.get("SeriesInstanceUID", "")),
+                      {name: _numbers(path, header, name, count)
+                       for name, count in (*_GEOMETRY, *_PER_SLICE)})
 
 
 def _numbers(path: Path, header: pydicom.Dataset, name: str, count: int) -> np.ndarray:
@@ -120,7 +109,7 @@ def _numbers(path: Path, header: pydicom.Dataset, name: str, count: int) -> np.n
 
 def _check_one_series(folder: Path, slices: Sequence[_Slice]) -> None:
     first = slices[0]
-    series = {str(item.header.get("SeriesInstanceUID", "")): item.path.name for item in slices}
+    series = {item.series: item.path.name for item in slices}
     if len(series) > 1:
         names = list(series.values())
         raise InputError(f"{folder}: mixed series ({len(series)} of them, as {names[0]} and "
@@ -164,22 +153,19 @@ def _slice_spacing(folder: Path, slices: Sequence[_Slice], positions: np.ndarray
 
 def _pixels(item: _Slice) -> np.ndarray:
     """(rows, columns) int16 in HU; padding becomes air."""
-    dataset = _dataset(item.path, stop_before_pixels=False)
-    syntax = getattr(dataset.file_meta, "TransferSyntaxUID", "")
-    try:
-        with quietly():
-            stored = dataset.pixel_array
-    except DAMAGE as error:
-        if str(syntax) in _UNCOMPRESSED:
-            raise _damaged(item.path, error) from None
-        name = getattr(syntax, "name", "") or "an unknown encoding"
-        raise InputError(f"{item.path}: pixels in {name} cannot be decoded here; decompress the "
-                         "series first (gdcmconv --raw, dcmdjpeg)") from None
+    with reading(item.path, _DAMAGED, _FOREIGN):
+        dataset = pydicom.dcmread(str(item.path))
+        syntax = getattr(dataset.file_meta, "TransferSyntaxUID", "")
+        padding = dataset.get("PixelPaddingValue")
+    name = getattr(syntax, "name", "") or "an unknown encoding"
+    compressed = f"pixels in {name} cannot be decoded here; decompress the series first " \
+                 "(gdcmconv --raw, dcmdjpeg)"
+    with reading(item.path, _DAMAGED if str(syntax) in _UNCOMPRESSED else compressed, _FOREIGN):
+        stored = dataset.pixel_array
     shape = (int(item.numbers["Rows"]), int(item.numbers["Columns"]))
     if stored.shape != shape:
         raise InputError(f"{item.path}: pixels of {'x'.join(map(str, stored.shape))}, expected "
                          f"{shape[0]}x{shape[1]}; replace the file")
-    padding = dataset.get("PixelPaddingValue")
     outside = np.zeros(shape, bool) if padding is None else np.asarray(stored == padding)
     hu = to_hu(item.path, stored[np.newaxis], float(item.numbers["RescaleSlope"]),
                float(item.numbers["RescaleIntercept"]))[0]

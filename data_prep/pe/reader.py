@@ -90,9 +90,9 @@ def _listed(manifest: Path, volumes: dict[str, Path]) -> list[Member]:
     rows = read_columns(manifest, ["case", "group"], ["split"])
     members = [Member(row["case"].strip(), row["group"].strip(), row.get("split", "").strip())
                for row in rows]
-    for number, member in enumerate(members, start=2):
+    for row, member in zip(rows, members):
         if member.name not in volumes:
-            raise InputError(f"{manifest}, line {number}: case {member.name!r} is missing from "
+            raise InputError(f"{manifest}, line {row.number}: case {member.name!r} is missing from "
                              f"{manifest.parent / VOLUMES}")
     no_repeats(manifest, "case", (member.name for member in members))
     listed = {member.name for member in members}

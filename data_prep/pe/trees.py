@@ -8,7 +8,6 @@ branch with n targets has n^(1/3) times the radius of a terminal one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
 
 import numpy as np
 
@@ -105,13 +104,3 @@ def centreline(tree: Tree, step_mm: float) -> Centreline:
     course = tree.end_mm - tree.start_mm
     course /= np.maximum(np.linalg.norm(course, axis=1), 1e-9)[:, None]
     return Centreline(points, tree.radius_mm[branch], course[branch])
-
-
-def murray_excess(tree: Tree) -> Union[float, np.floating]:
-    """Largest |sum of the children's r^3 / r^3 - 1| over all branches that have children."""
-    cubes = tree.radius_mm ** 3
-    below = np.zeros(len(cubes))
-    inner = tree.parent != ROOT
-    np.add.at(below, tree.parent[inner], cubes[inner])
-    forks = below > 0
-    return np.abs(below[forks] / cubes[forks] - 1).max()

@@ -118,10 +118,10 @@ def _from_manifest(manifest: Path) -> list[Frame]:
         raise InputError(f"{manifest}: lists no images")
     paths = [Path(row["image"]) for row in rows]
     frames = []
-    for number, (row, path, case) in enumerate(zip(rows, paths, case_names(paths)), start=2):
+    for row, path, case in zip(rows, paths, case_names(paths)):
         for column in ("image", "mask", *(["kinds"] if row.get("kinds") else [])):
             if not row[column] or not (manifest.parent / row[column]).is_file():
-                raise InputError(f"{manifest}, line {number}: {column} {row[column]!r} "
+                raise InputError(f"{manifest}, line {row.number}: {column} {row[column]!r} "
                                  "is missing; no such file")
         frames.append(Frame(case, row["group"].strip(), manifest.parent / path,
                             manifest.parent / row["mask"], row.get("split", "").strip(),

@@ -92,6 +92,20 @@ def parameters(classes: int) -> int:
     return sum(math.prod(shape) for blobs in parameter_shapes(classes).values() for shape in blobs)
 
 
+def multiply_adds(layer: str, classes: int) -> int:
+    """Multiply-adds of one image's forward pass through a layer: one per weight and place."""
+    side = next(row.side for row in TABLE_I if row.name == layer)
+    return math.prod(parameter_shapes(classes)[layer][0]) * side ** 2
+
+
+def layers_above(blob: str | None) -> tuple[str, ...]:
+    """Layers with weights that are computed above a row's activations; all for None."""
+    if blob is None:
+        return LAYERS
+    names = [row.name for row in TABLE_I]
+    return tuple(name for name in names[names.index(blob) + 1:] if name in LAYERS)
+
+
 def train_val(name: str, last_layer: str, classes: int, depth: Depth,
               sources: Mapping[str, DataSource], mean: tuple[float, ...] = MEAN_BGR) -> Any:
     """The training network: Data layers, Table I, loss, and accuracy in the TEST phase.

@@ -11,7 +11,7 @@ import numpy as np
 
 from layerwise.analysis.boundary_error import COLUMNS, INTERFACES
 from layerwise.boundary import Lines, error_um
-from layerwise.contracts import Case, sync, write_bytes, write_table
+from layerwise.contracts import Case, write_bytes, write_table
 from layerwise.errors import InputError
 from layerwise.features import hdf5
 from layerwise.regions import Region
@@ -38,7 +38,6 @@ def write_confidence(folder: Path, regions: Sequence[Region], maps: Sequence[np.
                "patch_um": np.array([region.patch_side * region.pixel_um for region in regions])}
     content.update((f"maps/{number:06d}", each) for number, each in enumerate(maps))
     write_bytes(folder / CONFIDENCE, hdf5(content))
-    sync(folder / CONFIDENCE)
 
 
 def write_lines(folder: Path, regions: Sequence[Region], lines: Sequence[Lines]) -> None:
@@ -57,7 +56,6 @@ def write_lines(folder: Path, regions: Sequence[Region], lines: Sequence[Lines])
         [region.case, region.group, interface, f"{error:.6g}"]
         for region, both in zip(regions, errors.tolist())
         for interface, error in zip(INTERFACES, both)))
-    sync(folder / BOUNDARY)
 
 
 def write_example(folder: Path, regions: Sequence[Region], lines: Sequence[Lines],

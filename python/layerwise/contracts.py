@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,7 +19,6 @@ from typing import Any, TextIO, TypeVar
 
 from layerwise.errors import InputError
 
-INDEX_COLUMNS = ("key", "case", "group", "candidate", "augmentation", "label")
 LOG_COLUMNS = ("iteration", "epoch", "lr", "loss", "validation_auc", "seconds")
 SCORE_COLUMNS = ("case", "group", "candidate", "lesion", "label")
 SPLITS = ("train", "test")
@@ -115,17 +114,33 @@ class Score:
     probabilities: tuple[float, ...]
 
 
+class Record(dict[str, str]):
+    """A line of a CSV: its fields by column, and which line of the file it is, the header being 1.
+
+    Lines are counted as an editor does, blank ones and those within a quoted field as well.
+    """
+
+    def __init__(self, number: int, header: Sequence[str], values: Sequence[str]) -> None:
+        super().__init__(zip(header, values))
+        self.number = number
+
+
 Row = TypeVar("Row", Case, Candidate, BoxCandidate, VesselCandidate, PixelCandidate, IndexRow)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary sibling of `path` to write to; renamed to `path` only on success."""
+    """A temporary sibling of `path` to write to; renamed to `path` only on success.
+
+    Content and name are on the disk on return, so that something else may vouch for them.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{threading.get_ident()}")
     try:
         yield partial
+        sync(partial)
         os.replace(partial, path)
+        sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -135,8 +150,6 @@ def atomic_text(path: Path) -> Iterator[TextIO]:
     """Open a temporary sibling of `path` for writing; rename it to `path` only on success."""
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as handle:
         yield handle
-        handle.flush()
-        os.fsync(handle.fileno())
 
 
 @contextmanager
@@ -163,13 +176,12 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Have a finished file and its name on the disk before something else vouches for it."""
-    for target in (path, path.parent):
-        handle = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    """Have the content of a finished file, or the names in a folder, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -193,8 +205,10 @@ def write_rows(path: Path, rows: Iterable[Row], row_type: type[Row]) -> None:
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None
-               ) -> tuple[list[str], list[dict[str, str]]]:
+               ) -> tuple[list[str], list[Record]]:
     """Header and rows of a CSV as strings; with `columns`, exactly these must be there.
+
+    Blank lines are skipped.
 
     Raises InputError when the file is missing, is not UTF-8 text, has other columns than asked for,
     or has a line with another number of fields than the header.
@@ -215,7 +229,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None
     for number, line in lines:
         if len(line) != len(header):
             raise InputError(f"{path}, line {number}: {len(line)} fields, expected {len(header)}")
-    return header, [dict(zip(header, line)) for _, line in lines]
+    return header, [Record(number, header, line) for number, line in lines]
 
 
 def _check_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
@@ -248,12 +262,11 @@ def read_rows(path: Path, row_type: type[Row], unique: str | None = None) -> lis
     return _typed(path, table, row_type, unique)
 
 
-def _typed(path: Path, table: Sequence[Mapping[str, str]], row_type: type[Row], unique: str | None
+def _typed(path: Path, table: Sequence[Record], row_type: type[Row], unique: str | None
            ) -> list[Row]:
     kinds = {field.name: str(field.type) for field in fields(row_type)}
-    rows = [row_type(**{name: _convert(path, number, name, kinds[name], text)
-                        for name, text in line.items()})
-            for number, line in enumerate(table, start=2)]
+    rows = [row_type(**{name: _convert(path, line.number, name, kinds[name], text)
+                        for name, text in line.items()}) for line in table]
     if unique is not None:
         seen: set[str] = set()
         for row in rows:
@@ -321,13 +334,13 @@ def read_scores(path: Path) -> tuple[list[Score], list[str]]:
             or not all(name.startswith("p_") for name in classes):
         raise InputError(f"{path}: columns must be {', '.join(SCORE_COLUMNS)}, p_<class>...")
     scores, seen = [], set()
-    for number, line in enumerate(table, start=2):
-        values = tuple(_convert(path, number, name, "float", line[name]) for name in classes)
+    for line in table:
+        values = tuple(_convert(path, line.number, name, "float", line[name]) for name in classes)
         if not all(0.0 <= value <= 1.0 for value in values):
-            raise InputError(f"{path}, line {number}: a probability lies outside 0..1")
+            raise InputError(f"{path}, line {line.number}: a probability lies outside 0..1")
         if line["candidate"] in seen:
             raise InputError(f"{path}: candidate {line['candidate']} occurs twice")
         seen.add(line["candidate"])
         scores.append(Score(line["case"], line["group"], line["candidate"], line["lesion"],
-                            _convert(path, number, "label", "int", line["label"]), values))
+                            _convert(path, line.number, "label", "int", line["label"]), values))
     return scores, [name[2:] for name in classes]

@@ -93,10 +93,7 @@ def set_sizes(prepared: Path, runs: Sequence[Run]) -> dict[str, int]:
 
 def first_layer(blob: str | None) -> str:
     """The first layer that is computed when the activations of `blob` are stored."""
-    if blob is None:
-        return LAYERS[0]
-    names = [row.name for row in alexnet.TABLE_I]
-    return next(name for name in names[names.index(blob) + 1:] if name in LAYERS)
+    return alexnet.layers_above(blob)[0]
 
 
 def step(first: str, first_tuned: str, batch: int) -> float:
@@ -142,6 +139,5 @@ def _passes(first: str, first_tuned: str) -> dict[str, int]:
 
 def _layer(name: str) -> tuple[int, int]:
     """Multiply-adds for one patch, and number of weights."""
-    row = next(row for row in alexnet.TABLE_I if row.name == name)
-    weights = math.prod(alexnet.parameter_shapes(CLASSES)[name][0])
-    return (weights * row.side ** 2 if row.type == "convolution" else weights), weights
+    weight, _ = alexnet.parameter_shapes(CLASSES)[name]
+    return alexnet.multiply_adds(name, CLASSES), math.prod(weight)

@@ -1,8 +1,8 @@
 """Confidence maps of a region: the probabilities of the classes at every pixel.
 
-`patchwise` cuts the patch of each pixel and is exact. `Convolutional` is the paper's "in a
-convolutional manner" (section IV-D): the fully connected layers become convolutions, and
-neighbouring pixels share the layers below.
+Cutting the patch of each pixel would be exact. `Convolutional` is the paper's "in a convolutional
+manner" (section IV-D): the fully connected layers become convolutions, and neighbouring pixels
+share the layers below.
 
 The image is enlarged as patches are, so that patch_side pixels become 227 of the network's. With
 the strides of conv1 (4), pool1 and pool2 (2 each) the network then answers once in 16 of its
@@ -15,14 +15,14 @@ pooling needs it, and no product is computed twice. If the image were scaled by 
 instead, a step would be a pixel and nothing interpolated, but a patch would have 14.2 (28.4) pixels
 of the image and the network see everything at another size than it was trained at.
 
-What differs from `patchwise`: a patch has zeros around it in conv2 to conv5 where Table I pads,
-here those layers see the image go on. fc6 then depends on CONTEXT_PX = 355 instead of 227 pixels.
+What differs from patches: a patch has zeros around it in conv2 to conv5 where Table I pads, here
+those layers see the image go on. fc6 then depends on CONTEXT_PX = 355 instead of 227 pixels.
 Measured on 48 columns of simulated regions: of a network tuned from conv3 the rows of maximum
 confidence of both ways are 1 pixel apart in the median (maps correlate by 0.97), and the
 convolutional ones are no worse (0.8 and 1.0 pixels from the truth, 1.0 and 1.1 by patches). Of one
 with only fc8 tuned, whose maxima jump, they are 2 pixels apart (0.86), with larger errors than by
-patches (4.9 and 4.1 pixels, 3.9 and 3.4). For a region of 92 x 60 pixels `patchwise` takes 149
-seconds of a core, `Convolutional` 1.7 and its fine form 5.5, with errors that differ by 1%.
+patches (4.9 and 4.1 pixels, 3.9 and 3.4). For a region of 92 x 60 pixels patches take 149 seconds
+of a core, `Convolutional` 1.7 and its fine form 5.5, with errors that differ by 1%.
 """
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ import numpy as np
 
 from layerwise import alexnet
 from layerwise.generate import text_of
-from layerwise.regions import CONTEXT_PX, PATCH_PX, Region, cut_patch
-from layerwise.score import BATCH, answers, feed, less_mean
+from layerwise.regions import CONTEXT_PX, PATCH_PX, Region
+from layerwise.score import feed, less_mean
 
 CELL = 16            # network pixels between answers: the strides of conv1, pool1 and pool2
 FINE = 2             # phases of pool2 in each direction that the fine form computes
@@ -47,28 +47,6 @@ ROI = (60, 92)       # rows and columns of the paper's regions
 DEFAULT_SIDE = 32    # side of a patch, in image pixels
 
 Progress = Callable[[int], None]
-
-
-def patchwise(net: Any, region: Region, mean_bgr: Sequence[float],
-              progress: Progress | None = None) -> np.ndarray:
-    """(classes, rows, columns) float32 probabilities, from one patch per pixel of the ROI.
-
-    Args:
-        net: pycaffe deploy network, input `data`, output `prob`.
-        mean_bgr: subtracted from each channel, on the 0..255 scale.
-        progress: called with the number of pixels done since the last call.
-    """
-    rows, columns = region.roi.shape
-    places = [(x, y) for y in range(rows) for x in range(columns)]
-    parts = []
-    for begin in range(0, len(places), BATCH):
-        batch = places[begin:begin + BATCH]
-        patches = np.stack([cut_patch(region.image, x + region.margin, y + region.margin,
-                                      region.patch_side) for x, y in batch])
-        parts.append(answers(net, _three_channels(patches, mean_bgr)))
-        if progress:
-            progress(len(batch))
-    return np.concatenate(parts).T.reshape(-1, rows, columns)
 
 
 class Convolutional:

@@ -110,7 +110,7 @@ def store(net: Any, patches: Path, targets: dict[str, Path], mean_bgr: Sequence[
                 handle.writelines(f"{name}\n" for name in names)
             shutil.rmtree(targets[blob], ignore_errors=True)      # without a listing
             os.replace(partial[blob], targets[blob])
-            sync(targets[blob])
+            sync(targets[blob].parent)
     finally:
         for folder in partial.values():
             shutil.rmtree(folder, ignore_errors=True)
@@ -143,7 +143,6 @@ class _Writer:
         write_bytes(self._folder / name, hdf5({
             self._blob: np.concatenate(self._values),
             "label": np.concatenate(self._labels).astype(np.float32)}))
-        sync(self._folder / name)
         self._names.append(name)
         self._values, self._labels = [], []
 

@@ -2,7 +2,7 @@
 
 Each submission has a folder, `<runs>/slurm/<time>-<letters>/`, on the file system that the nodes
 share: handover.json with the settings and the resolved runs, and for every job the file of its
-outcome, written last, beside submitit's logs.
+outcome, written last, beside submitit's logs and the traceback of an error that nobody foresaw.
 """
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from layerwise.frozen import store_features
 from layerwise.handover import FEATURES, HANDOVER, Handover, read_handover, write_outcome
 from layerwise.plan import Setting, environment
 from layerwise.runs import Run
-from layerwise.sweep import score_run
+from layerwise.sweep import score_run, told
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,9 +41,10 @@ def main(arguments: Sequence[str]) -> int:
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)
         return stopped.exit_code
-    except (LayerwiseError, OSError) as error:
-        print(error, file=sys.stderr)
-        write_outcome(folder, job, str(error))
+    except Exception as error:
+        why = told(error, folder / f"{job}.error.log")
+        print(why, file=sys.stderr)
+        write_outcome(folder, job, why)
         return LayerwiseError.exit_code
     write_outcome(folder, job, "")
     return 0

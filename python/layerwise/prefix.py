@@ -13,7 +13,7 @@ import math
 from typing import Any
 
 from layerwise import alexnet
-from layerwise.depths import Depth
+from layerwise.depths import LAYERS, Depth
 
 # First tuned layer -> blob that is stored. `fc8` is cut at fc6, because dropout 6 lies in between;
 # below conv3 too little is saved for what is stored.
@@ -38,16 +38,9 @@ def bytes_per_patch(blob: str) -> int:
 
 
 def multiplications(blob: str) -> int:
-    """Multiply-adds of one forward pass from the image up to a boundary."""
-    total = 0
-    for row in alexnet.TABLE_I:
-        if row.type == "convolution":
-            total += (row.outputs * row.side ** 2 * row.inputs[0] // row.group * row.kernel ** 2)
-        elif row.type == "fully connected":
-            total += row.outputs * math.prod(row.inputs)
-        if row.name == blob:
-            break
-    return total
+    """Multiply-adds of one forward pass from the image up to a boundary, below the classifier."""
+    above = alexnet.layers_above(blob)
+    return sum(alexnet.multiply_adds(layer, classes=0) for layer in LAYERS if layer not in above)
 
 
 def cut(net: Any, blob: str, listing: str = "", batch_size: int = 1) -> Any:

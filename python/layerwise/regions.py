@@ -1,7 +1,7 @@
 """Regions of interest whose every pixel is classified: patches of a pixel, and regions.h5.
 
 Data preparation writes regions.h5 where other tasks have an LMDB of test patches; the networks
-read it. Both sides cut the patch of a pixel with `cut_patch`.
+read it. `cut_patch` cuts the patch of a pixel.
 """
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from layerwise.alexnet import INPUT_SHAPE
-from layerwise.contracts import sync, write_bytes
+from layerwise.contracts import write_bytes
 from layerwise.errors import InputError
 
 REGIONS = "regions.h5"
@@ -111,7 +111,6 @@ def write_regions(path: Path, regions: Iterable[Region]) -> None:
             for name in ("case", "group", "pixel_um", "margin", "patch_side"):
                 entry.attrs[name] = getattr(region, name)
     write_bytes(path, content.getbuffer())
-    sync(path)
 
 
 def read_regions(path: Path) -> list[Region]:

@@ -52,7 +52,6 @@ def keep(model: Path, path: Path) -> None:
             os.link(model, partial)
         except OSError:                # a file system without hard links
             shutil.copyfile(model, partial)
-            sync(partial)
 
 
 def remove(folder: Path, but: int | None = None) -> None:
@@ -77,6 +76,7 @@ def check_whole(path: Path, field: int, count: int) -> None:
         raise InputError(f"{path}: was cut short, most likely by a full disk; free some space, "
                          "then the same command goes on")
     sync(path)
+    sync(path.parent)
 
 
 def _fields(path: Path) -> Iterator[int]:

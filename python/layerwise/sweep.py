@@ -30,7 +30,10 @@ def score_run(setting: Setting, run: Run, children: Children, on_event: OnEvent)
     """Make the scores of one run, of whatever kind, training it first if need be; its folder.
 
     All ways of running a run meet here: the sweep on this machine, `evaluate`, and a job on Slurm.
+    Raises Interrupted when asked to stop before it begins.
     """
+    if children.stopping:
+        raise Interrupted("stopped before it began")
     if run.init == HANDCRAFTED:
         return evaluate_handcrafted(setting, run)
     return evaluate_run(setting, run, tail_of(setting, run), children, on_event)
@@ -39,14 +42,13 @@ def score_run(setting: Setting, run: Run, children: Children, on_event: OnEvent)
 Work = Callable[[Setting, Run, Children, OnEvent], Path]
 
 
-def _told(error: Exception, folder: Path) -> str:
-    """Why a run failed, in one line; of what nobody foresaw the traceback is kept in its folder."""
+def told(error: Exception, log: Path) -> str:
+    """Why a run failed, in one line; of what nobody foresaw the traceback is kept in `log`."""
     if isinstance(error, (LayerwiseError, OSError)):
         return str(error)
-    path = folder / "error.log"
     lines = traceback.format_exception(type(error), error, error.__traceback__)
-    write_bytes(path, "".join(lines).encode())
-    return f"{type(error).__name__}: {error} (see {path})"
+    write_bytes(log, "".join(lines).encode())
+    return f"{type(error).__name__}: {error} (see {log})"
 
 
 def memory_needed_bytes(batch_size: int) -> int:
@@ -86,7 +88,7 @@ def sweep(setting: Setting, runs: Sequence[Run], jobs: int, children: Children,
             except Interrupted:
                 children.stop()
             except Exception as error:
-                errors[place] = _told(error, runs[place].folder(setting.runs))
+                errors[place] = told(error, runs[place].folder(setting.runs) / "error.log")
                 on_event(runs[place], {"ended": "failed"})
     if children.stopping:
         raise Interrupted("stopped on request; the same command resumes it")

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from layerwise import features, snapshot
-from layerwise.contracts import LOG_COLUMNS, atomic_text, read_table, sync
+from layerwise.contracts import LOG_COLUMNS, Record, atomic_text, read_table
 from layerwise.device import use_device
 from layerwise.errors import LayerwiseError
 from layerwise.prepared import check_data
@@ -95,7 +95,7 @@ class Log:
         self._handle.close()
 
 
-def _whole_lines(path: Path) -> list[dict[str, str]]:
+def _whole_lines(path: Path) -> list[Record]:
     """Lines of a log; a last line cut short by a kill is dropped."""
     text = path.read_text(encoding="utf-8")
     if text and not text.endswith("\n"):
@@ -216,7 +216,6 @@ def _save(folder: Path, solver: Any, progress: Progress, log: Log) -> None:
     log.sync()
     progress.saved = progress.iteration
     write_json(folder / STATE, vars(progress))
-    sync(folder / STATE)
     _keep_best(folder, model, progress)
     snapshot.remove(folder, but=progress.iteration)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from layerwise.analysis.auc_bootstrap import Pairs, pairs_of
-from layerwise.contracts import Score, sync, write_bytes
+from layerwise.contracts import Score, write_bytes
 from layerwise.errors import InputError
 from layerwise.features import hdf5
 from layerwise.ranking import questions
@@ -48,7 +48,6 @@ def write_validation(folder: Path, judged: Judged) -> None:
         "group": np.array([str(group).encode() for group in judged.groups]),
         "label": judged.labels.astype(np.int32),
         "probability": judged.probabilities.astype(np.float32)}))
-    sync(folder / VALIDATION)
 
 
 def read_validation(folder: Path) -> Judged | None:

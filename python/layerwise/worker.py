@@ -22,7 +22,6 @@ from layerwise.contracts import (
     IndexRow,
     read_cases,
     read_test_candidates,
-    sync,
     write_bytes,
     write_scores,
 )
@@ -76,7 +75,6 @@ def evaluate(folder: Path, run: Run) -> None:
     write_bytes(folder / PATCHES, features.hdf5({
         "key": np.array(keys, dtype="S8"), "label": labels.astype(np.int32),
         "probability": probabilities.astype(np.float32)}))
-    sync(folder / PATCHES)
     write_scores(folder / SCORES, average(rows, keys, probabilities, candidates), run.classes)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from data_prep.manifest import Member, check_groups, no_repeats, origin_of, read_columns
+from data_prep.own.reader import read_images
+from layerwise.contracts import read_cases
 from layerwise.errors import InputError
 
 TABLE = Path("t.csv")
@@ -49,6 +51,19 @@ def test_optional_columns(tmp_path: Path) -> None:
         read_columns(table, ["case", "group"], ["split"])
     with pytest.raises(InputError, match="unknown column split"):
         read_columns(table, ["case"])
+
+
+def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
+    """Blank lines are skipped, and a quoted field may hold a line break; both are lines."""
+    (tmp_path / "t.csv").write_text('case,group\n\na,1\n"b\nc",1\n\nd,2\n\n')
+    rows = read_columns(tmp_path / "t.csv", ["case", "group"])
+    assert [(row["case"], row.number) for row in rows] == [("a", 3), ("b\nc", 5), ("d", 7)]
+    (tmp_path / "labels.csv").write_text("case,group,split,lesions\n\na,1,test,0\n\nb,1,test,x\n")
+    with pytest.raises(InputError, match=r"labels\.csv, line 5: lesions is 'x'"):
+        read_cases(tmp_path / "labels.csv")
+    (tmp_path / "manifest.csv").write_text("path,label,group\n\nz.png,n,1\n")
+    with pytest.raises(InputError, match=r"manifest\.csv, line 3: image 'z\.png' is missing"):
+        read_images(tmp_path / "manifest.csv")
 
 
 def test_origin(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Folders that are complete or absent."""
 from __future__ import annotations
 
+import contextlib
 import errno
 import multiprocessing
 import shutil
@@ -105,6 +106,42 @@ def test_a_second_process_waits(tmp_path: Path, capsys: pytest.CaptureFixture[st
     process.join()
     assert capsys.readouterr().err == \
         f"{tmp_path / 'data'}: waiting for another process that is using it\n"
+
+
+def enter(folder: Path, entered: Any, leave: Any) -> None:
+    with seal.locked(folder):
+        entered.set()
+        assert leave.wait(20)
+
+
+def fail(folder: Path, entered: Any, leave: Any) -> None:
+    with contextlib.suppress(ValueError), seal.locked(folder):
+        entered.set()
+        assert leave.wait(20)
+        raise ValueError("no")
+
+
+def test_who_waited_for_a_folder_that_was_removed_holds_the_one_made_anew(tmp_path: Path) -> None:
+    """The first fails and takes the unused folder away; the lock that the second waited for too."""
+    context, folder = multiprocessing.get_context("fork"), tmp_path / "data"
+    entered, leave = ([context.Event() for _ in range(3)] for _ in range(2))
+    each = [context.Process(target=target, args=(folder, entered[number], leave[number]),
+                            daemon=True)
+            for number, target in enumerate((fail, enter, enter))]
+    each[0].start()
+    assert entered[0].wait(20)
+    each[1].start()
+    assert not entered[1].wait(0.5)          # it has opened the lock, and waits
+    leave[0].set()
+    assert entered[1].wait(20)
+    each[2].start()
+    assert not entered[2].wait(0.5)
+    leave[1].set()
+    assert entered[2].wait(20)
+    leave[2].set()
+    for process in each:
+        process.join()
+    assert [process.exitcode for process in each] == [0, 0, 0]
 
 
 def test_a_removal_that_is_killed_leaves_nothing_in_the_way(

@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+import tiny
+from caffe.proto import caffe_pb2
 from click.testing import CliRunner
 
 from layerwise.cli import main
@@ -55,3 +57,19 @@ def test_one_clear_line_and_exit_code_2(arguments, message, tmp_path, project, m
     assert len(lines) == 1 and lines[0].startswith("layerwise: ")
     assert message.lower() in lines[0].lower()
     assert not runs.exists() and not data.exists()
+
+
+@pytest.mark.usefixtures("narrow_table")
+def test_a_network_trained_on_the_task_is_no_source(tmp_path):
+    tiny.write_weights(tmp_path / "w.caffemodel")
+    net = caffe_pb2.NetParameter.FromString((tmp_path / "w.caffemodel").read_bytes())
+    last = net.layer[-1]
+    last.name, last.blobs[0].shape.dim[0], last.blobs[1].shape.dim[0] = "fc8_polyp", 2, 2
+    for blob in last.blobs:
+        del blob.data[2 * len(blob.data) // 1000:]
+    (tmp_path / "w.caffemodel").write_bytes(net.SerializeToString())
+    result = layerwise("train", "polyp", "fc8", "--weights", str(tmp_path / "w.caffemodel"),
+                       "--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs"))
+    assert result.exit_code == 2
+    assert "holds fc8_polyp, so it was trained on this task" in result.output
+    assert not (tmp_path / "data").exists() and not (tmp_path / "runs").exists()

@@ -35,8 +35,7 @@ def test_an_iteration_of_fc8_by_hand():
     assert cost.step("fc7", "fc7", 8) == pytest.approx(weighed * (2 * FC7 + 3 * FC8))
 
 
-def test_a_forward_pass_counts_what_prefix_counts():
-    """Without the memory term, the two modules' multiply-adds of the whole network agree."""
+def test_a_forward_pass_is_all_layers_and_their_memory():
     whole = prefix.multiplications("fc7") + FC8
     weights = sum(cost._layer(name)[1] for name in cost.LAYERS)
     assert cost.forward_patch("conv1") == pytest.approx(

@@ -10,7 +10,7 @@ import tiny
 
 from layerwise import alexnet, dense
 from layerwise.generate import text_of
-from layerwise.regions import CONTEXT_PX, PATCH_PX, Region, cut_patch, margin_for
+from layerwise.regions import CONTEXT_PX, PATCH_PX, Region, margin_for
 
 MEAN = (104.0, 117.0, 123.0)
 LAST, CLASSES = "fc8_cimt", 3
@@ -86,18 +86,6 @@ def test_tiles_make_no_difference(padded, monkeypatch, fine):
     whole = net.maps(one, MEAN, side)
     monkeypatch.setattr(dense, "TILE", 4)
     assert np.abs(net.maps(one, MEAN, side) - whole).max() < 1e-5
-
-
-def test_patchwise_is_one_forward_pass_per_pixel(padded):
-    one, done = region(5, 8), []
-    maps = dense.patchwise(padded, one, MEAN, done.append)
-    assert maps.shape == (CLASSES, 5, 8) and sum(done) == 40
-    assert np.abs(maps.sum(axis=0) - 1).max() < 1e-5
-    for x, y in ((0, 0), (7, 4), (3, 2)):
-        patch = cut_patch(one.image, x + one.margin, y + one.margin, 32)
-        padded.blobs["data"].reshape(1, 3, PATCH_PX, PATCH_PX)
-        padded.blobs["data"].data[0] = patch - np.array(MEAN).reshape(3, 1, 1)
-        assert np.abs(padded.forward()["prob"].ravel() - maps[:, y, x]).max() < 1e-5
 
 
 def test_context_is_what_the_layers_see():

@@ -119,6 +119,18 @@ def test_a_job_scores_its_run_and_says_how_it_ended(prepared, tmp_path, monkeypa
     assert (given.runs[0].folder(tmp_path / "runs") / "scores.csv").exists()
 
 
+def test_a_job_says_what_nobody_foresaw(prepared, tmp_path, monkeypatch):
+    def score_run(*_):
+        raise ValueError("nobody thought of this")
+    monkeypatch.setattr(job, "score_run", score_run)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    write_handover(tmp_path / hand.HANDOVER, handed_over(prepared, tmp_path / "runs"))
+    assert job.main([str(tmp_path), "0"]) == 1
+    log = tmp_path / "0.error.log"
+    assert hand.read_outcome(tmp_path, "0") == f"ValueError: nobody thought of this (see {log})"
+    assert "in score_run" in log.read_text()
+
+
 class FakeCluster:
     """Jobs in the states that a test gives; as `slurm.Cluster`."""
 

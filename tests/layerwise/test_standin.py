@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from standin_forward import forward_reference
 
 from layerwise import alexnet
 from layerwise.errors import InputError
@@ -19,7 +20,6 @@ from layerwise.standin import (
     save_standin,
     write_caffemodel,
 )
-from layerwise.standin_forward import forward_reference
 from layerwise.standin_images import Crops
 from layerwise.standin_init import deal, initial_student, read_conv_teacher, to_caffe_input
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from standin_forward import forward_reference
 
 from layerwise.standin import load_standin
-from layerwise.standin_forward import forward_reference
 
 torch = pytest.importorskip("torch", reason="PyTorch, the optional extra `standin`, is absent")
 

@@ -18,17 +18,7 @@ UPDATE_STREAMS = 5          # read weight, gradient, momentum; write weight, mom
 
 def flops(layer: str, classes: int = 2) -> int:
     """Floating-point operations of one image's forward pass through a layer with weights."""
-    row = next(row for row in alexnet.TABLE_I if row.name == layer)
-    weight, _ = alexnet.parameter_shapes(classes)[layer]
-    return 2 * math.prod(weight) * row.side ** 2
-
-
-def computed(blob: str | None) -> tuple[str, ...]:
-    """Layers with weights that are computed above stored activations; all when there are none."""
-    if blob is None:
-        return LAYERS
-    names = [row.name for row in alexnet.TABLE_I]
-    return tuple(layer for layer in LAYERS if names.index(layer) > names.index(blob))
+    return 2 * alexnet.multiply_adds(layer, classes)
 
 
 def training_flops(depth: Depth, blob: str | None = None) -> int:
@@ -38,7 +28,7 @@ def training_flops(depth: Depth, blob: str | None = None) -> int:
         blob: boundary of which the activations are stored; None computes all layers.
     """
     tuned = LAYERS[len(depth.frozen):]
-    return (sum(map(flops, computed(blob))) + sum(map(flops, tuned))
+    return (sum(map(flops, alexnet.layers_above(blob))) + sum(map(flops, tuned))
             + sum(map(flops, tuned[1:])))
 
 

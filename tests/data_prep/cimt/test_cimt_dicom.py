@@ -118,6 +118,8 @@ def test_a_size_in_the_manifest_must_agree(folder: Path) -> None:
     ((frame(0), scale()), {"PhotometricInterpretation": "PALETTE COLOR"},
      "pixels are PALETTE COLOR; export"),
     ((frame(0), scale()), {"PixelData": b"\0\0"}, "damaged DICOM file"),
+    ((frame(0), scale()), {"PhotometricInterpretation": "RGB"}, "damaged DICOM file"),
+    ((frame(0), scale()), {"PhotometricInterpretation": "YBR_FULL"}, "damaged DICOM file"),
     ((frame(0), scale()), {"PhysicalDeltaX": 1}, None),     # outside a region it says nothing
 ])
 def test_bad_files(folder: Path, arguments: tuple[Any, ...], tags: dict[str, Any],

@@ -96,5 +96,11 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
         load(path)
     with pytest.raises(InputError, match="m.dcm: 2 frames"):
         load(write_dicom(tmp_path / "m.dcm", np.vstack([RAMP, RAMP]), NumberOfFrames=2))
+    with pytest.raises(InputError, match=r"b.dcm: pixels cannot be decoded \(int too large"):
+        load(write_dicom(tmp_path / "b.dcm", RAMP, bits=5000))
+    frames = write_dicom(tmp_path / "f.dcm", RAMP, NumberOfFrames=1)
+    frames.write_bytes(frames.read_bytes().replace(b"\x28\0\x08\0IS", b"\x28\0\x08\0I?"))
+    with pytest.raises(InputError, match=r"f.dcm: damaged DICOM file \(Unknown Value"):
+        load(frames)
     with pytest.raises(InputError, match="colours are PALETTE COLOR"):
         load(write_dicom(tmp_path / "p.dcm", RAMP, "PALETTE COLOR"))

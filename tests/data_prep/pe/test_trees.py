@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.pe.raster import ellipsoid, paint_tubes, stretch
-from data_prep.pe.trees import ROOT, Growth, Tree, centreline, murray_excess, samples
+from data_prep.pe.trees import ROOT, Growth, Tree, centreline, samples
 
 
 def _grown(targets: int, seed: int) -> tuple[Tree, np.ndarray]:
@@ -17,6 +17,16 @@ def _grown(targets: int, seed: int) -> tuple[Tree, np.ndarray]:
     trunk = growth.chain(np.array([(0, 30, 30), (5, 30, 30), (10, 28, 30)], float), targets, ROOT)
     growth.fill(points, trunk, rng)
     return growth.tree(terminal_radius_mm=1.0), points
+
+
+def murray_excess(tree: Tree) -> float:
+    """Largest |sum of the children's r^3 / r^3 - 1| over all branches that have children."""
+    cubes = tree.radius_mm ** 3
+    below = np.zeros(len(cubes))
+    inner = tree.parent != ROOT
+    np.add.at(below, tree.parent[inner], cubes[inner])
+    forks = below > 0
+    return float(np.abs(below[forks] / cubes[forks] - 1).max())
 
 
 @given(st.integers(1, 60), st.integers(0, 1000))

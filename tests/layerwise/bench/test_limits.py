@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pytest
 
+from layerwise.alexnet import layers_above
 from layerwise.bench import limits
 from layerwise.depths import DEPTHS, LAYERS
 
@@ -28,8 +29,8 @@ def test_only_what_is_tuned_has_gradients() -> None:
 
 
 def test_above_stored_activations() -> None:
-    assert limits.computed("fc6") == ("fc7", "fc8")
-    assert limits.computed("pool2") == LAYERS[2:]
+    assert layers_above("fc6") == ("fc7", "fc8")
+    assert layers_above("pool2") == LAYERS[2:]
     assert limits.training_flops(DEPTHS["fc8"], "fc6") == FC7 + 2 * FC8
     assert limits.training_flops(DEPTHS["fc6"], "pool5") == 2 * (FC6 + FC7 + FC8) + FC7 + FC8
 

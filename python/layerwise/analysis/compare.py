@@ -26,8 +26,8 @@ from layerwise.analysis.bootstrap import (
 from layerwise.analysis.boundary_error import INTERFACES, errors_um
 from layerwise.analysis.collect import Study
 from layerwise.analysis.froc import froc
-from layerwise.analysis.intervals import Interval
-from layerwise.analysis.operating import AUTO, BOOTSTRAP_SEED, Table, bar_method
+from layerwise.analysis.intervals import BARS, Interval
+from layerwise.analysis.operating import BOOTSTRAP_SEED, Table
 from layerwise.analysis.systems import SYSTEMS, TEN_SYSTEMS, pairs
 from layerwise.errors import LayerwiseError
 
@@ -143,13 +143,12 @@ def _interval(difference: np.ndarray, groups: int) -> tuple[float, float]:
 
 
 def compare_curves(study: Study, table: Table, resampled: Resampled,
-                   method: str = AUTO) -> list[PairedPoint]:
+                   method: str = BARS) -> list[PairedPoint]:
     """All pairs of the paper's ten systems that have runs, at every operating point.
 
-    method: of the error bars whose overlap the paper's rule looks at, see `bar_method`. Empty when
-    the study has fewer than two test groups.
+    method: of the error bars whose overlap the paper's rule looks at. Empty when the study has
+    fewer than two test groups.
     """
-    method = bar_method(study, method)
     inits = [init for init in TEN_SYSTEMS if (init, 100) in resampled.draws]
     found = []
     for row, column in pairs(inits):

@@ -30,6 +30,7 @@ from layerwise.errors import LayerwiseError
 METHOD_NAMES = {"idca": "candidate-analysis model", "bootstrap": "group bootstrap",
                 "wilson": "Wilson interval"}
 METHODS = tuple(METHOD_NAMES)
+BARS = "bootstrap"   # the method of the error bars unless another is asked for
 MISFIT_P = 0.01   # of Pearson's chi-squared, below which a bar of the model is marked
 
 

@@ -7,9 +7,8 @@ from layerwise.analysis.bootstrap import FEW_GROUPS_NOTE, attainable_p
 from layerwise.analysis.boundary_error import INTERFACES
 from layerwise.analysis.collect import Study
 from layerwise.analysis.compare import PairedError, PairedPoint, mean_errors_um, spread_um
-from layerwise.analysis.intervals import METHOD_NAMES
+from layerwise.analysis.intervals import BARS, METHOD_NAMES
 from layerwise.analysis.marks import MIN_FALSE_POSITIVES, resolved
-from layerwise.analysis.operating import AUTO, bar_method
 from layerwise.analysis.paper_values import FIG9_UM, PRINTED_POINTS, S4_P, SIGNIFICANT
 from layerwise.analysis.systems import IMPROVING_NOTE, SYSTEMS, TEN_SYSTEMS
 from layerwise.analysis.textable import TextTable
@@ -98,7 +97,7 @@ def _bootstrap_table(study: Study, name: str, inits: Sequence[str], pairs: Pairs
 
 
 def curve_tables(study: Study, compared: Sequence[PairedPoint],
-                 method: str = AUTO) -> list[TextTable]:
+                 method: str = BARS) -> list[TextTable]:
     """The paper's rule on our runs, the paired bootstrap, the paper's own table, all numbers.
 
     method: the one `compared` was made with.
@@ -127,7 +126,7 @@ def curve_tables(study: Study, compared: Sequence[PairedPoint],
                  "(the paper's rule)", inits,
                  lambda row, column: _signed(study, by_pair[row, column],
                                              lambda pair: pair.bars_sign),
-                 f"{note} {_NOT_SIGNIFICANT} {_rule_note(compared, bar_method(study, method))}",
+                 f"{note} {_NOT_SIGNIFICANT} {_rule_note(compared, method)}",
                  study.origin()),
         _bootstrap_table(study, name, inits, by_pair, families, note),
         *([_paper_curve_table(study, name, inits)] if study.task.name in SIGNIFICANT else []),

@@ -9,10 +9,9 @@ from layerwise.analysis.auc import auc_table
 from layerwise.analysis.bootstrap import FEW_GROUPS_NOTE
 from layerwise.analysis.collect import Study, collect
 from layerwise.analysis.compare import compare_curves, compare_errors, resample
-from layerwise.analysis.intervals import METHOD_NAMES, METHODS, Interval
+from layerwise.analysis.intervals import BARS, METHOD_NAMES, METHODS, Interval
 from layerwise.analysis.marks import MIN_FALSE_POSITIVES, Marks, resolved
 from layerwise.analysis.operating import (
-    AUTO,
     Operating,
     Table,
     operating_table,
@@ -126,11 +125,11 @@ def table_ii() -> TextTable:
                      "The learning rate of a bias is twice that of its weights.")
 
 
-def write_tables(results: Sequence[Path], out: Path, method: str = AUTO) -> list[Path]:
+def write_tables(results: Sequence[Path], out: Path, method: str = BARS) -> list[Path]:
     """All tables of all runs under `results`, as Markdown, LaTeX and CSV; returns the files.
 
     Tables I and II go to `out`, the others to `<out>/<task>/<dataset>/`. method: of the error bars
-    in the tables of pairs, see `bar_method`. Raises InputError as `collect` does.
+    in the tables of pairs. Raises InputError as `collect` does.
     """
     written = write_document(out / "tables-I-II", "Network and learning parameters",
                              [table_i(), table_ii()])

@@ -7,8 +7,9 @@ difference of two systems a paired one.
 G groups carry no more evidence than G numbers do: plain percentiles of many resamples are too
 narrow, by the factor sqrt((G - 1) / G) and by normal instead of t tails. Hesterberg's expanded
 percentiles ("What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015)
-make up for both; p values are corrected alike. G counts the groups that hold lesions. An interval
-whose ends so few resamples reach that they are chance themselves is refused.
+make up for both; p values are corrected alike. G counts the groups that hold evidence (`Marks.
+evidence_groups`). An interval whose ends so few resamples reach that they are chance themselves is
+refused.
 """
 from __future__ import annotations
 
@@ -96,7 +97,8 @@ def resampled_sensitivity(marks: Marks, weights: np.ndarray, fps: Sequence[float
 
 def _need_groups(groups: int) -> None:
     if groups < 2:
-        raise LayerwiseError(f"{groups} group with lesions; a bootstrap needs at least two")
+        raise LayerwiseError(f"{groups} group with lesions or the rarer class; a bootstrap "
+                             "needs at least two")
 
 
 def percentile_interval(values: np.ndarray, groups: int, level: float = 0.95,
@@ -109,7 +111,8 @@ def percentile_interval(values: np.ndarray, groups: int, level: float = 0.95,
     _need_groups(groups)
     finite = values[np.isfinite(values)]
     if finite.size < max(1, values.size // 2):
-        raise LayerwiseError("most resamples hold no lesion; there are too few groups with lesions")
+        raise LayerwiseError("most resamples hold no lesion or one class only; too few groups "
+                             "have lesions or the rarer class")
     tail = float(ndtr(-np.sqrt(groups / (groups - 1))
                       * student_t.ppf((1 + level) / 2, groups - 1)))
     if tail * finite.size < FEW:

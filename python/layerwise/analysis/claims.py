@@ -56,7 +56,7 @@ def _note(study: Study, claims: int) -> str:
         "comparison; contradiction by one of several needs them at a level corrected for their "
         f"number. The {claims} claims are each decided at 95%, with no correction over claims: the "
         f"chance of at least one wrong verdict can reach {min(1.0, 0.05 * claims):.0%}. At least "
-        f"{MIN_GROUPS} groups with lesions and {MIN_SEEDS} training runs of each system. "
+        f"{MIN_GROUPS} {study.evidence} and {MIN_SEEDS} training runs of each system. "
         f"{FEW_GROUPS_NOTE} What less data costs is not evaluable unless with all data the 95% "
         f"intervals of the systems lie {CHANCE_MARGIN:g} above the sensitivity of random scores. "
         f"For convergence log2 of the ratio of iterations until {CONVERGED:.0%} of the better "

@@ -97,8 +97,14 @@ class Study:
 
     @property
     def evidence_groups(self) -> int:
-        """Test groups that hold lesions; for boundary tasks all of them."""
-        return self.marks.lesion_groups if self.marks is not None else self.test_groups
+        """Those of the marks (see `Marks`); for boundary tasks all test groups."""
+        return self.marks.evidence_groups if self.marks is not None else self.test_groups
+
+    @property
+    def evidence(self) -> str:
+        """What the evidence groups are, for example "videos with lesions"."""
+        holds = {"froc": " with lesions", "roc": " with the rarer class"}
+        return f"{self.task.group}s{holds.get(self.task.evaluation, '')}"
 
     @property
     def test_groups(self) -> int:

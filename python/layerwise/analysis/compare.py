@@ -99,8 +99,8 @@ class Resampled:
     """Every system's sensitivity in the same resamples of the test groups.
 
     `draws[key]`: float64 (resamples, points), the mean over the training runs drawn;
-    `estimates[key]`: (points,), the mean over all of them; `seeds[key]`: their number. groups: test
-    groups with lesions. Empty with fewer than two: nothing can be said about other patients.
+    `estimates[key]`: (points,), the mean over all of them; `seeds[key]`: their number. groups:
+    `Study.evidence_groups`. Empty with fewer than two: nothing can be said about other patients.
     """
 
     points: tuple[float, ...]

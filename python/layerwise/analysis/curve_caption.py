@@ -25,7 +25,7 @@ def replaced_bars(bars: Bars, method: str) -> list[str]:
 def curve_caption(study: Study, runs: Sequence[Run], points: Sequence[float], bars: Bars,
                   method: str, width: int) -> list[str]:
     """Lines of `width` characters for the figure that shows `runs` and `bars` at `points`."""
-    over = f" over {study.evidence_groups} {study.task.group}s" if method == "bootstrap" else ""
+    over = f" over {study.evidence_groups} {study.evidence}" if method == "bootstrap" else ""
     parts = [f"bars: 95%, {METHOD_NAMES[method]}{over}, shifted sideways"]
     if method == "idca":
         parts.append("markers lie on the fitted model, lines are step curves")

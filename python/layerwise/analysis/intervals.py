@@ -102,8 +102,9 @@ def sensitivity_intervals(method: str, marks: Marks, fps: Sequence[float], level
         elif method == "bootstrap":
             weights = group_weights(len(marks.groups), resamples, seed)
             values = resampled_sensitivity(marks, weights, fps)
-            answers = [Interval(value, *percentile_interval(column, marks.lesion_groups, level),
-                                method) for value, column in zip(estimates, values.T)]
+            groups = marks.evidence_groups
+            answers = [Interval(value, *percentile_interval(column, groups, level), method)
+                       for value, column in zip(estimates, values.T)]
         else:
             answers = [Interval(value, *wilson(round(value * curve.lesions), curve.lesions, level),
                                 method) for value in estimates]

@@ -111,7 +111,7 @@ def curve_tables(study: Study, compared: Sequence[PairedPoint],
         by_pair.setdefault((pair.row, pair.column), []).append(pair)
     unresolved = [f"{pair.point:g}" for pair in by_pair[compared[0].row, compared[0].column]
                   if study.marks is not None and not resolved(pair.point, study.marks)]
-    note = (f"{study.stand_ins()}. {study.evidence_groups} test groups with lesions. +: the row's "
+    note = (f"{study.stand_ins()}. {study.evidence_groups} test {study.evidence}. +: the row's "
             "system is the more sensitive at this operating point, −: the less.")
     if unresolved:
         note += (f" °: the test set allows fewer than {MIN_FALSE_POSITIVES} false positives at "

@@ -76,6 +76,11 @@ def _unresolved(study: Study, marks: Marks) -> str:
                    "gives the sensitivity at zero, the model extrapolates." if none else "")
 
 
+def _counted(marks: Marks) -> str:
+    return f"{marks.lesions} lesions" if marks.kind == "froc" else \
+        f"{marks.lesions} positives and {marks.cases} negatives, the rarer class"
+
+
 def operating_tables(study: Study, table: Table) -> list[TextTable]:
     """Sensitivity with 95% interval at each operating point, one table per method."""
     marks = study.marks
@@ -83,10 +88,9 @@ def operating_tables(study: Study, table: Table) -> list[TextTable]:
         return []
     test = [case for case in study.cases if case.split == "test"]
     note = (f"{study.stand_ins()}. {len(test)} test cases in {study.test_groups} groups, "
-            f"{marks.lesions} {'lesions' if marks.kind == 'froc' else 'positives'} in "
-            f"{marks.lesion_groups} of them. \"mean\" is the mean over the seeds of the estimate "
-            "and of both ends of the interval; that another training run would give another "
-            f"network is in no interval.{_unresolved(study, marks)}")
+            f"{_counted(marks)} in {marks.evidence_groups} of them. \"mean\" is the mean over the "
+            "seeds of the estimate and of both ends of the interval; that another training run "
+            f"would give another network is in no interval.{_unresolved(study, marks)}")
     if any(run.still_improving for run in study.runs):
         note += f" {IMPROVING_NOTE}"
     columns = ("system", "training data", "seed",

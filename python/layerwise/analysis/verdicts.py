@@ -45,7 +45,7 @@ class Verdict:
     """A claim's verdict; low and high bound the deciding contrast, NaN where nothing was measured.
 
     unit: of estimate, low and high; level: of their interval. points: the operating points used.
-    groups: how many test groups with lesions (for convergence, seeds) decide, `evidence` the same
+    groups: how many test groups with evidence (for convergence, seeds) decide, `evidence` the same
     in words. seeds: training runs of the system in the deciding contrast that has the fewest.
     """
 
@@ -184,7 +184,7 @@ def judge(claim: Claim, study: Study, source: Resampled) -> Verdict:
     if missing:
         reasons.append(f"{missing} of {len(claim.contrasts)} comparisons have no runs")
         verdict = "undecided" if verdict == "supported" else verdict
-    needs, what = (MIN_SEEDS, "seeds") if sooner else (MIN_GROUPS, f"{study.task.group}s")
+    needs, what = (MIN_SEEDS, "seeds") if sooner else (MIN_GROUPS, study.evidence)
     if worst.evidence < needs:
         reasons.append(f"{worst.evidence} {what}, at least {needs} are needed")
         verdict = "undecided"
@@ -222,7 +222,7 @@ def _nothing(study: Study, claim: Claim, points: bool) -> str:
         return f"fewer than two seeds with logs of both systems, {MIN_SEEDS} are needed"
     if not points:
         return "this test set is too small to resolve any operating point"
-    return f"no runs of these systems, or fewer than two {study.task.group}s with lesions"
+    return f"no runs of these systems, or fewer than two {study.evidence}"
 
 
 def judge_all(study: Study, resampled: Resampled | None = None) -> list[Verdict]:

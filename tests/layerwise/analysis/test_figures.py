@@ -61,7 +61,8 @@ def test_figure_2a_is_the_papers(results: Path) -> None:
             "hand-crafted method"]
         caption = figure.texts[-1].get_text()
     assert "data: phantom (stand-in) · source weights: distilled stand-in" in caption
-    assert "bars: 95%, group bootstrap over 12 videos" in caption and "mean of seeds" in caption
+    assert "bars: 95%, group bootstrap over 12 videos with lesions" in caption
+    assert "each thin" in caption
 
 
 def test_bars_are_the_bootstraps_however_many_groups(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_bars_are_the_bootstraps_however_many_groups(tmp_path: Path) -> None:
     with figure_style():
         drawn, asked = (draw_curves(CURVE_FIGURES[0], study, table, *method).texts[-1].get_text()
                         for method in ((), ("idca",)))
-    assert "bars: 95%, group bootstrap over 25 videos" in drawn
+    assert "bars: 95%, group bootstrap over 25 videos with lesions" in drawn
     assert "bars: 95%, candidate-analysis model" in asked
 
 

@@ -116,6 +116,23 @@ def test_percentiles_are_expanded_for_few_groups() -> None:
         percentile_interval(values, 1)
 
 
+def test_the_rarer_class_counts_the_groups() -> None:
+    """Many patients with a finding, few without: the threshold hangs on those few."""
+    generator = np.random.default_rng(0)
+    low_groups, high_groups = np.repeat(np.arange(6), 40), np.repeat(np.arange(6, 30), 10)
+    marks = Marks("roc", generator.normal(size=240), generator.normal(1.5, 1, 240), low_groups,
+                  high_groups, tuple(map(str, range(30))), np.bincount(low_groups, minlength=30),
+                  np.bincount(high_groups, minlength=30))
+    assert marks.evidence_groups == 6
+    one, = sensitivity_intervals("bootstrap", marks, [0.1], seed=3)
+    values = resampled_sensitivity(marks, group_weights(30, 20_000, 3), [0.1])[:, 0]
+    assert (one.low, one.high) == percentile_interval(values, 6)
+    assert one.high - one.low > 1.2 * np.diff(percentile_interval(values, 24))[0]
+    without = grouped(np.arange(8.0), np.arange(8.0), np.arange(8), np.arange(8) % 5,
+                      np.ones(8), np.bincount(np.arange(8) % 5, minlength=8))
+    assert without.evidence_groups == 5     # of an FROC: groups with lesions
+
+
 def test_ends_that_hardly_a_resample_reaches_are_refused() -> None:
     """Six groups need the tail of 0.00243: ten of 4,116 resamples."""
     assert percentile_interval(np.linspace(0, 1, 4200), 6)[0] > 0

@@ -149,13 +149,16 @@ def expanded_p(differences: np.ndarray, groups: int) -> float:
 
     The plain p becomes a z, z sqrt((G-1)/G) is referred to t with G - 1 degrees of freedom, and
     the result is no smaller than `attainable_p`. Where fewer than FEW resamples lie beyond 0 there
-    is nothing to count and z is their mean over their standard deviation.
+    is nothing to count: z grows on in proportion to the distance from the median, from what it is
+    at the FEW-th resample. Of normal resamples that is their mean over their standard deviation.
     """
     _need_groups(groups)
     finite = differences[np.isfinite(differences)]
     z = float(-ndtri(plain_p(finite) / 2))
     if min(np.sum(finite <= 0), np.sum(finite >= 0)) < FEW:
-        spread = float(finite.std())
-        z = abs(float(finite.mean())) / spread if spread > 0 else np.inf
+        ranked = np.sort(finite if np.median(finite) > 0 else -finite)
+        median, last = float(np.median(ranked)), float(ranked[FEW - 1])
+        counted = float(-ndtri((FEW + 1) / (finite.size + 1)))
+        z = counted * median / (median - last) if last < median else np.inf
     p = 2.0 * float(student_t.sf(z * np.sqrt((groups - 1) / groups), groups - 1))
     return min(1.0, max(p, attainable_p(groups)))

@@ -109,15 +109,16 @@ def test_a_level_that_the_groups_cannot_attain_decides_nothing() -> None:
     assert few.level == 0.95 and 0 < few.low < few.high  # an interval is shown nevertheless
 
 
-def test_interval_and_p_must_agree() -> None:
-    """No resample below 0, but most close to it: the interval excludes it, the p value does not."""
+def test_interval_and_p_agree_on_skewed_resamples() -> None:
+    """None below 0, but most close to it: both exclude it, and both hold it a little further."""
     draws = np.exp(np.random.default_rng(0).normal(size=(20_000, 1)) * 1.5)
-    assert percentile_interval(draws[:, 0], 12)[0] > 0
-    assert expanded_p(draws[:, 0], 12) > 0.05
-    assert decide("higher", "mean", np.ones(1), draws, 12, 1, 0.05, np.array([True])).verdict \
-        == "undecided"
-    assert decide("higher", "mean", np.ones(1), draws + 40, 12, 1, 0.05, np.array([True])).verdict \
-        == "supported"
+    low, _ = percentile_interval(draws[:, 0], 12)
+    assert low > 0
+    for shift, found in ((0.0, "supported"), (0.9 * low, "supported"), (1.1 * low, "undecided")):
+        shifted = draws - shift
+        assert (expanded_p(shifted[:, 0], 12) < 0.05) == (found == "supported")
+        assert decide("higher", "mean", np.ones(1), shifted, 12, 1, 0.05,
+                      np.array([True])).verdict == found
 
 
 def test_systems_that_detect_nothing_are_not_on_a_par() -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t as student_t
 
 from layerwise.analysis.bootstrap import (
     attainable_p,
@@ -156,10 +157,31 @@ def test_p_and_interval_are_two_sides_of_one_thing() -> None:
         assert expanded_p(draws - low, groups) == pytest.approx(0.05, rel=0.03)
 
 
+def test_p_does_not_jump_where_resamples_become_few() -> None:
+    """Ten of 20,000 beyond 0 are counted, nine are not: the p must hardly notice."""
+    generator = np.random.default_rng(0)
+    for draws in (generator.exponential(0.2, 20_000), generator.normal(3.3, 1, 20_000)):
+        ps = []
+        for beyond in range(14, -1, -1):
+            shifted = np.sort(draws) + 1e-6
+            shifted[:beyond] = -1e-6
+            ps.append(expanded_p(shifted, 12))
+        assert all(0.9 * before <= after <= before for before, after in zip(ps, ps[1:]))
+        assert ps[-1] == pytest.approx(0.0097, rel=0.15)
+        assert expanded_p(-shifted, 12) == ps[-1]
+
+
+def test_beyond_counting_p_is_that_of_a_t_test() -> None:
+    """Of normal resamples z is mean over SD; with 45 groups and 5 SD, t(44) of 4.944."""
+    draws = np.random.default_rng(0).normal(5, 1, 20_000)
+    assert expanded_p(draws, 45) == pytest.approx(2 * student_t.sf(5 * np.sqrt(44 / 45), 44),
+                                                  rel=0.5)
+    assert expanded_p(draws + 1, 45) < expanded_p(draws, 45) / 10
+
+
 def test_few_groups_cannot_give_a_small_p() -> None:
     assert expanded_p(np.linspace(1, 2, 999), 6) == attainable_p(6) == 1 / 32
     assert expanded_p(np.ones(999), 12) == 2 ** -11
-    assert expanded_p(np.random.default_rng(0).normal(5, 1, 20_000), 45) < 1e-4  # beyond counting
     with pytest.raises(LayerwiseError, match="at least two"):
         expanded_p(np.ones(9), 1)
 

@@ -59,8 +59,9 @@ def _note(study: Study, claims: int) -> str:
         f"{MIN_GROUPS} {study.evidence} and {MIN_SEEDS} training runs of each system. "
         f"{FEW_GROUPS_NOTE} What less data costs is not evaluable unless with all data the 95% "
         f"intervals of the systems lie {CHANCE_MARGIN:g} above the sensitivity of random scores. "
-        f"For convergence log2 of the ratio of iterations until {CONVERGED:.0%} of the better "
-        f"run's rise in AUC, with its bounds, over at least {MIN_SEEDS} seeds. \"On a par\" allows "
+        f"For convergence log2 of the ratio of iterations until each run has made {CONVERGED:.0%} "
+        f"of its own rise in validation AUC, with its bounds, over at least {MIN_SEEDS} seeds; not "
+        "evaluable while a run is still improving. \"On a par\" allows "
         f"{allowed}. Of several comparisons the one most against the claim is shown.")
 
 

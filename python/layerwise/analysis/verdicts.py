@@ -29,7 +29,7 @@ from layerwise.analysis.claim_rows import (
 from layerwise.analysis.claim_rules import Measured, decide, decide_sooner
 from layerwise.analysis.collect import Study
 from layerwise.analysis.compare import Resampled, resample
-from layerwise.analysis.convergence import common_goal, log2_ratio, reached, read_log
+from layerwise.analysis.convergence import converged, log2_ratio, read_log
 from layerwise.analysis.convergence_figure import logged
 from layerwise.analysis.marks import resolved
 from layerwise.analysis.operating import point_label, points_of
@@ -89,7 +89,7 @@ def _measure(claim: Claim, contrast: Contrast, source: Resampled, points: Sequen
 
 
 def _sooner(study: Study, contrast: Contrast, contrasts: int) -> tuple[Measured | None, int]:
-    """Verdict on log2 of minus's over plus's iterations to the goal common to both, and seeds.
+    """Verdict on log2 of minus's over plus's iterations until they converge, and seeds.
 
     None with fewer than two seeds: then there is no interval.
     """
@@ -97,9 +97,9 @@ def _sooner(study: Study, contrast: Contrast, contrasts: int) -> tuple[Measured 
             for (init, _), in (contrast.plus, contrast.minus)]
     ratios = []
     for seed in sorted(set(logs[0]) & set(logs[1])):
-        goal = common_goal([logs[0][seed], logs[1][seed]])
-        if goal is not None:
-            ratios.append(log2_ratio(reached(logs[1][seed], goal), reached(logs[0][seed], goal)))
+        plus, minus = (converged(of[seed]) for of in logs)
+        if plus is not None and minus is not None:
+            ratios.append(log2_ratio(minus, plus))
     return decide_sooner(ratios, contrasts) if len(ratios) > 1 else None, len(ratios)
 
 
@@ -171,8 +171,11 @@ def judge(claim: Claim, study: Study, source: Resampled) -> Verdict:
     found = _decide_all(claim, study, source, used or others)
     empty = Verdict(claim.name, claim.section, claim.text, study.dataset, "undecided", np.nan,
                     np.nan, np.nan, np.nan, unit, "", (), 0, "", 0, study.stand_ins(), "")
+    unfinished = _unfinished(claim, study)
     if not found:
-        return replace(empty, reason=_nothing(study, claim, bool(used or others)))
+        return replace(empty, verdict="not evaluable" if unfinished else "undecided",
+                       reason="; ".join([_nothing(study, claim, bool(used or others)),
+                                         *unfinished]))
     worst = min(found, key=lambda one: (*one.measured.rank(claim.kind), one.evidence))
     # Support rests on all contrasts, contradiction on one that has the runs for it.
     against = [one for one in found if one.measured.verdict == "contradicted"]
@@ -205,16 +208,27 @@ def judge(claim: Claim, study: Study, source: Resampled) -> Verdict:
         reasons.append(f"with all data not clear of chance by {CHANCE_MARGIN:g} and so with "
                        f"nothing to lose: {_name(guessing, ', ')}")
         verdict = "not evaluable"
-    contrast = worst.contrast
-    improving = [key for key in (*contrast.plus, *contrast.minus) if study.improving(*key)]
-    if improving:
-        reasons.append(f"still improving when training ended: {_name(improving, ', ')}")
-    one = worst.measured
+    contrast, one = worst.contrast, worst.measured
+    if unfinished:
+        verdict = "not evaluable"
+    reasons += unfinished or _improving(study, [contrast])
     return replace(empty, verdict=verdict, estimate=one.estimate, low=one.low, high=one.high,
                    level=one.level, points=() if sooner or boundary else used or others,
                    contrast=f"{_sum(contrast.plus)} − {_sum(contrast.minus)}",
                    groups=worst.evidence, evidence=f"{worst.evidence} {what}", seeds=runs,
                    reason="; ".join(reason for reason in reasons if reason))
+
+
+def _improving(study: Study, contrasts: Sequence[Contrast]) -> list[str]:
+    """A remark on the systems of the contrasts that were still improving, if there are any."""
+    keys = dict.fromkeys(key for contrast in contrasts for key in (*contrast.plus, *contrast.minus)
+                         if study.improving(*key))
+    return [f"still improving when training ended: {_name(list(keys), ', ')}"] if keys else []
+
+
+def _unfinished(claim: Claim, study: Study) -> list[str]:
+    """The same of a claim about converged networks, which then cannot be evaluated."""
+    return _improving(study, claim.contrasts) if claim.converged else []
 
 
 def _nothing(study: Study, claim: Claim, points: bool) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import write_curve_study
+from synthetic import write_curve_study, write_log
 
 from layerwise.analysis.bootstrap import expanded_p, percentile_interval
 from layerwise.analysis.claim_rows import CLAIMS
@@ -22,7 +22,7 @@ from layerwise.analysis.claim_rules import (
 from layerwise.analysis.claims import write_claims
 from layerwise.analysis.collect import collect
 from layerwise.analysis.systems import SYSTEMS
-from layerwise.analysis.verdicts import ONE_RUN, judge_all
+from layerwise.analysis.verdicts import ONE_RUN, Verdict, judge_all
 from layerwise.contracts import read_scores, write_scores
 from layerwise.tasks import TASKS
 
@@ -206,6 +206,30 @@ def test_three_seeds_decide_convergence(tmp_path: Path) -> None:
                       inits=("conv1", "scratch-gaussian", "scratch-xavier", "scratch-msra"))
     found = {one.claim: one for one in judge_all(collect([tmp_path])[0])}
     assert (found["polyp-sooner"].verdict, found["polyp-sooner"].groups) == ("supported", 3)
+
+
+def test_speed_not_height_decides_convergence(tmp_path: Path) -> None:
+    """Scratch levels off sooner, at a lower AUC; nothing is said while a run still improves."""
+    write_curve_study(tmp_path, "polyp", seeds=3, groups=3, per_group=4,
+                      inits=("conv1", "scratch-gaussian", "scratch-xavier", "scratch-msra"))
+    runs = tmp_path / "polyp/phantom"
+
+    def sooner() -> Verdict:
+        return next(one for one in judge_all(collect([tmp_path])[0])
+                    if one.claim == "polyp-sooner")
+
+    for path in runs.glob("*/100/*/log.csv"):
+        tuned = "conv1" in str(path)
+        write_log(path, 0.95 if tuned else 0.85, 0.02 if tuned else 0.2, int(path.parts[-2]))
+    assert sooner().verdict == "contradicted"
+    (runs / "scratch-msra/100/1/result.json").write_text(
+        '{"ended_by": "iterations", "iterations": 400, "best_iteration": 400}')
+    assert (sooner().verdict, sooner().reason) == (
+        "not evaluable", "still improving when training ended: scratch (MSRA)")
+    for seed in ("0", "2"):
+        shutil.rmtree(runs / "scratch-msra/100" / seed)
+        shutil.rmtree(runs / "conv1/100" / seed)
+    assert sooner().verdict == "not evaluable" and np.isnan(sooner().estimate)
 
 
 def test_missing_runs_decide_nothing(tmp_path: Path) -> None:

@@ -148,8 +148,9 @@ CLAIMS = (
       for task in ("polyp", "pe", "frames", "cimt")),
     *(Claim(f"{task}-initialisers", task, "VII", "after convergence the initialiser of scratch "
             "makes no difference", "equal",
-            _all_over(("scratch-xavier", "scratch-msra"), (SCRATCH,)))
+            _all_over(("scratch-xavier", "scratch-msra"), (SCRATCH,)), converged=True)
       for task in ("polyp", "frames", "cimt")),
     Claim("pe-initialisers", "pe", "VII", "for PE, Xavier and MSRA gain over Gaussian "
-          "initialisation", "higher", _all_over(("scratch-xavier", "scratch-msra"), (SCRATCH,))),
+          "initialisation", "higher", _all_over(("scratch-xavier", "scratch-msra"), (SCRATCH,)),
+          converged=True),
 )

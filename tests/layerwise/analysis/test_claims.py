@@ -232,6 +232,27 @@ def test_speed_not_height_decides_convergence(tmp_path: Path) -> None:
     assert sooner().verdict == "not evaluable" and np.isnan(sooner().estimate)
 
 
+def test_initialisers_are_compared_after_convergence(tmp_path: Path) -> None:
+    """One is far ahead; while another still improves, where that will end is not known."""
+    write_curve_study(tmp_path, "frames", seeds=3, groups=12, per_group=30,
+                      inits=("conv1", "scratch-gaussian", "scratch-xavier", "scratch-msra"))
+    runs = tmp_path / "frames/phantom"
+    for seed in "012":
+        shutil.copy(runs / "conv1/100" / seed / "scores.csv", runs / "scratch-msra/100" / seed)
+    assert initialisers(tmp_path).verdict == "contradicted"
+    (runs / "scratch-gaussian/100/2/result.json").write_text(
+        '{"ended_by": "iterations", "iterations": 400, "best_iteration": 400}')
+    found = initialisers(tmp_path)
+    assert (found.verdict, found.reason) == (
+        "not evaluable", "still improving when training ended: AlexNet scratch")
+    assert np.isfinite([found.low, found.high]).all()
+
+
+def initialisers(root: Path) -> Verdict:
+    return next(one for one in judge_all(collect([root])[0])
+                if one.claim == "frames-initialisers")
+
+
 def test_missing_runs_decide_nothing(tmp_path: Path) -> None:
     write_curve_study(tmp_path, "polyp", groups=8, per_group=20,
                       inits=("conv1", "fc7", "fc8", "scratch-gaussian"))

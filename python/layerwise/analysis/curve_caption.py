@@ -41,6 +41,7 @@ def curve_caption(study: Study, runs: Sequence[Run], points: Sequence[float], ba
         parts.append("the model does not fit: " + ", ".join(
             system if len(places) == len(points) else f"{system} at {' and '.join(places)}"
             for system, places in doubted.items()))
+    parts += study.remarks([(run.init, run.fraction) for run in runs])
     marks = study.marks
     blurred = [f"{point:g}" for point in points if marks is not None and not resolved(point, marks)]
     if blurred:

@@ -9,8 +9,9 @@ from layerwise.analysis.collect import Study
 from layerwise.analysis.compare import PairedError, PairedPoint, mean_errors_um, spread_um
 from layerwise.analysis.intervals import BARS, METHOD_NAMES
 from layerwise.analysis.marks import MIN_FALSE_POSITIVES, resolved
+from layerwise.analysis.outcome import explained, joined
 from layerwise.analysis.paper_values import FIG9_UM, PRINTED_POINTS, S4_P, SIGNIFICANT
-from layerwise.analysis.systems import IMPROVING_NOTE, SYSTEMS, TEN_SYSTEMS
+from layerwise.analysis.systems import SYSTEMS, TEN_SYSTEMS
 from layerwise.analysis.textable import TextTable
 
 CURVE_TABLES = {"polyp": "S1", "pe": "S2", "frames": "S3"}
@@ -116,9 +117,7 @@ def curve_tables(study: Study, compared: Sequence[PairedPoint],
     if unresolved:
         note += (f" °: the test set allows fewer than {MIN_FALSE_POSITIVES} false positives at "
                  f"{', '.join(unresolved)}, which it therefore does not resolve.")
-    improving = [SYSTEMS[init].short for init in inits if study.improving(init)]
-    if improving:
-        note += f" Still improving when training ended: {', '.join(improving)}."
+    note += "".join(f" {remark}." for remark in study.remarks([(init, 100) for init in inits]))
     family = sum(pair.point in study.task.operating_points for pair in compared)
     families = [size for size in (family, len(compared) - family) if size]
     return [
@@ -205,13 +204,13 @@ def boundary_tables(study: Study, compared: Sequence[PairedError]) -> list[TextT
 def _fig9_table(study: Study, inits: Sequence[str]) -> TextTable:
     rows = []
     for init in inits:
-        cells = [SYSTEMS[init].short + (" ‡" if study.improving(init) else "")]
+        cells = [f"{SYSTEMS[init].short} {study.signs(init)}".rstrip()]
         for interface in INTERFACES:
             mean, deviation = FIG9_UM[interface][init]
             cells += [f"{mean_errors_um(study, init, interface).mean():.2f} ± "
                       f"{spread_um(study, init, interface):.2f}", f"{mean:.2f} ± {deviation:.2f}"]
         rows.append(tuple(cells))
-    note = f" {IMPROVING_NOTE}" if any(study.improving(init) for init in inits) else ""
+    note = explained(joined(study.signs(init) for init in inits))
     return TextTable("fig9", "Fig. 9: error of the interface, mean ± SD",
                      ("system", "lumen-intima, ours", "lumen-intima, paper",
                       "media-adventitia, ours", "media-adventitia, paper"), tuple(rows),

@@ -18,8 +18,9 @@ from layerwise.analysis.operating import (
     point_label,
     points_of,
 )
+from layerwise.analysis.outcome import explained, joined
 from layerwise.analysis.pair_tables import boundary_tables, curve_tables
-from layerwise.analysis.systems import IMPROVING_NOTE, title
+from layerwise.analysis.systems import title
 from layerwise.analysis.textable import TextTable, write_document
 from layerwise.depths import DEPTHS, GAMMA, LAYERS, MOMENTUM
 
@@ -40,12 +41,12 @@ def _cell(interval: Interval, method: str) -> str:
 
 def _rows(study: Study, operating: Operating, method: str) -> list[tuple[str, ...]]:
     init, share = operating.init, f"{operating.fraction}%"
-    rows = [(title(init, run.still_improving), share, str(run.seed),
+    rows = [(title(init, run.signs), share, str(run.seed),
              *(_cell(one, method) for one in intervals))
             for run, intervals in zip(study.of(init, operating.fraction),
                                       operating.intervals[method])]
     if len(rows) > 1:
-        rows.append((title(init, study.improving(init, operating.fraction)), share, "mean",
+        rows.append((title(init, study.signs(init, operating.fraction)), share, "mean",
                      *(_cell(operating.mean(method, point), method)
                        for point in operating.points)))
     return rows
@@ -90,9 +91,8 @@ def operating_tables(study: Study, table: Table) -> list[TextTable]:
     note = (f"{study.stand_ins()}. {len(test)} test cases in {study.test_groups} groups, "
             f"{_counted(marks)} in {marks.evidence_groups} of them. \"mean\" is the mean over the "
             "seeds of the estimate and of both ends of the interval; that another training run "
-            f"would give another network is in no interval.{_unresolved(study, marks)}")
-    if any(run.still_improving for run in study.runs):
-        note += f" {IMPROVING_NOTE}"
+            f"would give another network is in no interval.{_unresolved(study, marks)}"
+            f"{explained(joined(run.signs for run in study.runs))}")
     columns = ("system", "training data", "seed",
                *(point_label(study.task, point) + ("" if resolved(point, marks) else " °")
                  for point in points_of(study.task)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import write_curve_study, write_log
+from synthetic import write_curve_study, write_log, write_result
 
 from layerwise.analysis.bootstrap import expanded_p, percentile_interval
 from layerwise.analysis.claim_rows import CLAIMS
@@ -25,6 +25,8 @@ from layerwise.analysis.systems import SYSTEMS
 from layerwise.analysis.verdicts import ONE_RUN, Verdict, judge_all
 from layerwise.contracts import read_scores, write_scores
 from layerwise.tasks import TASKS
+
+STILL = "‡ still improving when training ended (its best validation was the last)"
 
 
 def test_rows_are_sound() -> None:
@@ -168,14 +170,13 @@ def test_three_runs_decide(tmp_path: Path) -> None:
     write_curve_study(tmp_path, "frames", seeds=3, groups=12, per_group=30,
                       inits=("conv1", "conv5", "fc8", "scratch-gaussian", "handcrafted"))
     runs = tmp_path / "frames/phantom"
-    (runs / "conv5/100/1/result.json").write_text(
-        '{"ended_by": "iterations", "iterations": 400, "best_iteration": 400}')
+    write_result(runs / "conv5/100/1", best_iteration=400)
     verdicts = {one.claim: one for one in judge_all(collect([tmp_path])[0])}
     shallow = verdicts["frames-scratch-shallow"]
     assert (shallow.verdict, shallow.seeds, shallow.reason) == ("supported", 3, "")
     assert verdicts["frames-10"].verdict == "contradicted"     # scratch was made to suffer
     assert verdicts["frames-moderate-scratch"].reason \
-        == "still improving when training ended: FT:conv5-fc8"
+        == f"{STILL}: FT:conv5-fc8"
     for seed in ("1", "2"):
         shutil.rmtree(runs / "fc8/100" / seed)
     again = {one.claim: one for one in judge_all(collect([tmp_path])[0])}["frames-scratch-shallow"]
@@ -222,10 +223,9 @@ def test_speed_not_height_decides_convergence(tmp_path: Path) -> None:
         tuned = "conv1" in str(path)
         write_log(path, 0.95 if tuned else 0.85, 0.02 if tuned else 0.2, int(path.parts[-2]))
     assert sooner().verdict == "contradicted"
-    (runs / "scratch-msra/100/1/result.json").write_text(
-        '{"ended_by": "iterations", "iterations": 400, "best_iteration": 400}')
+    write_result(runs / "scratch-msra/100/1", best_iteration=400)
     assert (sooner().verdict, sooner().reason) == (
-        "not evaluable", "still improving when training ended: scratch (MSRA)")
+        "not evaluable", f"{STILL}: scratch (MSRA)")
     for seed in ("0", "2"):
         shutil.rmtree(runs / "scratch-msra/100" / seed)
         shutil.rmtree(runs / "conv1/100" / seed)
@@ -240,17 +240,44 @@ def test_initialisers_are_compared_after_convergence(tmp_path: Path) -> None:
     for seed in "012":
         shutil.copy(runs / "conv1/100" / seed / "scores.csv", runs / "scratch-msra/100" / seed)
     assert initialisers(tmp_path).verdict == "contradicted"
-    (runs / "scratch-gaussian/100/2/result.json").write_text(
-        '{"ended_by": "iterations", "iterations": 400, "best_iteration": 400}')
+    write_result(runs / "scratch-gaussian/100/2", best_iteration=400)
     found = initialisers(tmp_path)
     assert (found.verdict, found.reason) == (
-        "not evaluable", "still improving when training ended: AlexNet scratch")
+        "not evaluable", f"{STILL}: AlexNet scratch")
     assert np.isfinite([found.low, found.high]).all()
 
 
 def initialisers(root: Path) -> Verdict:
     return next(one for one in judge_all(collect([root])[0])
                 if one.claim == "frames-initialisers")
+
+
+def test_a_run_that_has_not_learnt_decides_nothing(tmp_path: Path) -> None:
+    """Neither that it loses nor that it wins; a comparison without it still contradicts."""
+    write_curve_study(tmp_path, "frames", seeds=3, groups=12, per_group=30,
+                      inits=("conv1", "conv4", "conv5", "fc8", "scratch-gaussian", "handcrafted"))
+    runs = tmp_path / "frames/phantom"
+
+    def found(claim: str) -> Verdict:
+        return next(one for one in judge_all(collect([tmp_path])[0]) if one.claim == claim)
+
+    write_result(runs / "fc8/100/1", best_auc=0.52)
+    shallow = found("frames-scratch-shallow")
+    assert shallow.low > 0 and shallow.verdict == "undecided"
+    assert shallow.reason == "§ not learnt (its best validation AUC is below 0.6): FT:only fc8"
+    write_result(runs / "fc8/100/1")
+    assert found("frames-scratch-shallow").verdict == "supported"
+    for seed in "012":       # now neither conv4 nor conv5 outperforms only fc8
+        for init, of in (("fc8", "conv1"), ("conv4", "handcrafted"), ("conv5", "handcrafted")):
+            shutil.copy(runs / of / "100" / seed / "scores.csv", runs / init / "100" / seed)
+    write_result(runs / "conv4/100/0", best_auc=0.5)
+    moderate = found("frames-moderate-shallow")
+    assert (moderate.verdict, moderate.contrast, moderate.reason) == (
+        "contradicted", "FT:conv5-fc8 − FT:only fc8", "")
+    write_result(runs / "conv5/100/0", best_auc=0.5)
+    moderate = found("frames-moderate-shallow")
+    assert moderate.verdict == "undecided" and moderate.high < 0
+    assert "FT:conv4-fc8" in moderate.reason or "FT:conv5-fc8" in moderate.reason
 
 
 def test_missing_runs_decide_nothing(tmp_path: Path) -> None:

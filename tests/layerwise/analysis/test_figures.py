@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
-from synthetic import write_curve_study, write_log
+from synthetic import write_boundary_study, write_curve_study, write_log, write_result
 
 from layerwise import cli
 from layerwise.analysis.boundary_figures import read_example
@@ -81,6 +81,27 @@ def test_bars_are_the_bootstraps_however_many_groups(tmp_path: Path) -> None:
 def test_the_command_offers_every_method() -> None:
     option = next(one for one in cli.figures.params if one.name == "method")
     assert set(option.type.choices) == set(METHODS) and option.default == BARS
+
+
+def test_captions_name_runs_to_be_read_with_care(tmp_path: Path) -> None:
+    write_curve_study(tmp_path, "frames", groups=6, per_group=10,
+                      inits=("conv1", "scratch-gaussian"))
+    write_boundary_study(tmp_path, ("conv1",))
+    write_result(tmp_path / "frames/phantom/scratch-gaussian/10/0", best_auc=0.43)
+    write_result(tmp_path / "frames/phantom/scratch-gaussian/100/0", best_auc=0.43)
+    for task in ("frames", "cimt"):
+        write_result(tmp_path / task / "phantom/conv1/100/0", best_iteration=400)
+    captions = {}
+    with figure_style():
+        for study in collect([tmp_path]):
+            table = operating_table(study)
+            captions |= {f"{study.task.name} {name}": " ".join(figure.texts[-1].get_text().split())
+                         for name, figure in figures_of(study, table)}
+    still = "‡ still improving when training ended (its best validation was the last): FT:conv1-fc8"
+    unlearnt = "§ not learnt (its best validation AUC is below 0.6): AlexNet scratch"
+    assert all(still in caption for caption in captions.values()) and len(captions) == 6
+    assert f"{unlearnt}, AlexNet scratch at 10%" in captions["frames fig6b"]
+    assert f"{unlearnt}" in captions["frames fig10"] and "10%" not in captions["frames fig10"]
 
 
 def test_no_bar_is_cut_off(results: Path) -> None:

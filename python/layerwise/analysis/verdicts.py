@@ -8,6 +8,7 @@ levels); the interval shown is that of the contrast that stands in its way most.
 training runs of each system in it nothing is decided: one run each tells two networks apart, not
 two ways of training. Nor does a comparison decide with a run in it that has not learnt (see
 `outcome`): a failed training shows neither that a depth is worse nor that the other is better.
+Claims about less data stay undecided: all runs at a fraction share one draw of the reduced set.
 """
 from __future__ import annotations
 
@@ -39,6 +40,7 @@ from layerwise.analysis.systems import names
 
 MIN_GROUPS = 6   # fewer cannot give p < 0.05 (2^(1 - 5) is 0.06)
 MIN_SEEDS = 3    # runs of a system: fewer say too little of how much its training varies
+ONE_DRAW = "one draw of the reduced training set: another may lead to another verdict"
 ONE_RUN = "one run per system: a difference between two networks, not between depths"
 
 
@@ -199,6 +201,9 @@ def judge(claim: Claim, study: Study, source: Resampled) -> Verdict:
         study, [one.contrast for one in ([worst] if worst in against else found)], UNLEARNT)
     if unlearnt:
         reasons += unlearnt
+        verdict = "undecided"
+    if any(fraction < 100 for _, fraction in worst.contrast.plus + worst.contrast.minus):
+        reasons.append(ONE_DRAW)
         verdict = "undecided"
     if worst.measured.too_low:
         reasons.append(f"on a par, but below a sensitivity of {SENSITIVITY_FLOOR:g}")

@@ -22,7 +22,7 @@ from layerwise.analysis.claim_rules import (
 from layerwise.analysis.claims import write_claims
 from layerwise.analysis.collect import collect
 from layerwise.analysis.systems import SYSTEMS
-from layerwise.analysis.verdicts import ONE_RUN, Verdict, judge_all
+from layerwise.analysis.verdicts import ONE_DRAW, ONE_RUN, Verdict, judge_all
 from layerwise.contracts import read_scores, write_scores
 from layerwise.tasks import TASKS
 
@@ -174,7 +174,8 @@ def test_three_runs_decide(tmp_path: Path) -> None:
     verdicts = {one.claim: one for one in judge_all(collect([tmp_path])[0])}
     shallow = verdicts["frames-scratch-shallow"]
     assert (shallow.verdict, shallow.seeds, shallow.reason) == ("supported", 3, "")
-    assert verdicts["frames-10"].verdict == "contradicted"     # scratch was made to suffer
+    ten = verdicts["frames-10"]         # scratch was made to suffer, but on one drawn subset
+    assert ten.low > 0.05 and (ten.verdict, ten.reason) == ("undecided", ONE_DRAW)
     assert verdicts["frames-moderate-scratch"].reason \
         == f"{STILL}: FT:conv5-fc8"
     for seed in ("1", "2"):

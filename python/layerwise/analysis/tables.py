@@ -9,7 +9,7 @@ from layerwise.analysis.auc import auc_table
 from layerwise.analysis.bootstrap import FEW_GROUPS_NOTE
 from layerwise.analysis.collect import Study, collect
 from layerwise.analysis.compare import compare_curves, compare_errors, resample
-from layerwise.analysis.intervals import BARS, METHOD_NAMES, METHODS, Interval
+from layerwise.analysis.intervals import BARS, FEW_LESIONS, METHOD_NAMES, METHODS, Interval
 from layerwise.analysis.marks import MIN_FALSE_POSITIVES, Marks, resolved
 from layerwise.analysis.operating import (
     Operating,
@@ -27,7 +27,8 @@ from layerwise.depths import DEPTHS, GAMMA, LAYERS, MOMENTUM
 _LIMITS = {
     "idca": "The paper's reference, by the delta method: a fitted curve, not the step curve; too "
     "narrow where candidates of one group are alike.",
-    "bootstrap": FEW_GROUPS_NOTE,
+    "bootstrap": f"{FEW_GROUPS_NOTE} No narrower than Wilson's where fewer than {FEW_LESIONS} "
+    "lesions (positives) are detected, or missed.",
     "wilson": "On the step curve; takes the threshold as known and lesions as independent: too "
     "narrow.",
 }

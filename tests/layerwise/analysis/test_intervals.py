@@ -289,6 +289,21 @@ def test_nothing_detected_is_not_certain() -> None:
         assert answer.estimate == 0 and answer.high > 0.2
 
 
+def test_bars_near_the_ends_reach_as_far_as_wilsons() -> None:
+    """One of 98 lesions outscores the false positives: hardly a resample has two such."""
+    groups = np.arange(98) % 14
+    low = grouped(np.full(98, 5.0), np.append(np.arange(97) / 100, 9.0), groups, groups,
+                  np.full(14, 7), np.full(14, 7))
+    alone = percentile_interval(
+        resampled_sensitivity(low, group_weights(14, 20_000, 0), [0.5])[:, 0], 14)
+    one, = sensitivity_intervals("bootstrap", low, [0.5])
+    assert one.estimate == 1 / 98 and one.method == "bootstrap"
+    assert one.high == max(alone[1], wilson(1, 98)[1]) > alone[1]
+    middle, = sensitivity_intervals("bootstrap", simulated(0), [0.5])
+    values = resampled_sensitivity(simulated(0), group_weights(15, 20_000, 0), [0.5])[:, 0]
+    assert (middle.low, middle.high) == percentile_interval(values, 15)
+
+
 def test_misfit_is_marked() -> None:
     generator = np.random.default_rng(5)
     hits = np.concatenate([generator.normal(0.0, 1.0, 100), generator.normal(5.0, 0.3, 100)])

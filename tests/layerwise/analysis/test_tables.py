@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from layerwise.analysis.paper_values import FIG9_UM, PRINTED_POINTS, S4_P, SIGNI
 from layerwise.analysis.systems import TEN_SYSTEMS, pairs
 from layerwise.analysis.tables import table_i, table_ii, write_tables
 from layerwise.analysis.textable import TextTable
+from layerwise.contracts import read_scores, write_scores
 
 
 def test_table_i_is_the_papers() -> None:
@@ -123,9 +125,25 @@ def test_the_papers_rule_is_held_against_the_paired_test(tables: Path) -> None:
     assert shared > 0
     assert {row["row method"] for row in numbers} <= {"bootstrap", "wilson", "bootstrap+wilson"}
     text = (tables / "polyp/phantom/pairs.md").read_text()
-    assert (f"Bars: group bootstrap. Of 180 comparisons {len(apart)} are apart, of which {shared} "
+    assert {row["point"] for row in apart} == {"0.1", "1"}      # 300 frames do not resolve less
+    assert (f". Of 90 comparisons at resolved points {len(apart)} are apart, of which {shared} "
             "have a paired p < .05 uncorrected") in text
+    assert "Bars: group bootstrap. Of" in text
     assert "The paper's bars assume independent candidates" in text
+
+
+def test_a_bar_of_another_method_is_named(tmp_path: Path) -> None:
+    """A system that detects nothing in any resample has Wilson's bar."""
+    write_curve_study(tmp_path / "runs", "polyp", groups=8, per_group=10, inits=("fc8", "conv1"))
+    path = tmp_path / "runs/polyp/phantom/fc8/100/0/scores.csv"
+    rows, classes = read_scores(path)
+    write_scores(path, [replace(row, probabilities=(0.9, 0.1) if row.lesion else (0.1, 0.9))
+                        for row in rows], classes)
+    write_tables([tmp_path / "runs"], tmp_path / "out")
+    text = (tmp_path / "out/polyp/phantom/pairs.md").read_text()
+    assert "Bars: group bootstrap; Wilson interval instead (bootstrap: all resamples agree): " \
+        "FT:only fc8 at 0.001, FT:only fc8 at 0.01, FT:only fc8 at 0.1, FT:only fc8 at 1. Of 2" \
+        in text
 
 
 def test_a_table_that_cannot_reject_says_so(tmp_path: Path) -> None:

@@ -367,7 +367,7 @@ def _list(paths: list[Path]) -> None:
         click.echo(str(path))
 
 
-def _write_results(folders: tuple[str, ...], out: Path, method: str = "auto") -> None:
+def _write_results(folders: tuple[str, ...], out: Path, method: str = "bootstrap") -> None:
     from layerwise.analysis.claims import write_claims
     from layerwise.analysis.figures import draw_figures
     from layerwise.analysis.report import write_report

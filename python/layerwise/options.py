@@ -143,10 +143,10 @@ RESULTS = together(
     click.argument("folders", nargs=-1, type=FOLDER),
     click.option("--out", type=FOLDER, default="figures", show_default=True,
                  help="Folder to write to; files go to OUT/<task>/<dataset>/."),
-    click.option("--method", type=click.Choice(["auto", "idca", "bootstrap", "wilson"]),
-                 default="auto", show_default=True,
-                 help="Error bars: the paper's model, groups, or binomial; auto: groups when fewer "
-                      "than 20 test groups hold lesions, else the model."))
+    click.option("--method", type=click.Choice(["bootstrap", "idca", "wilson"]),
+                 default="bootstrap", show_default=True,
+                 help="Error bars: test groups drawn again; the paper's model, which takes "
+                      "candidates as independent; or binomial."))
 LAUNCHING = together(
     click.option("--dry-run", is_flag=True, help="Print the plan; nothing is made."),
     click.option("--seconds-per-iteration", type=click.FloatRange(0.001),

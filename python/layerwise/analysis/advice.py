@@ -69,7 +69,7 @@ def _curve(advice: Recommendation) -> list[str]:
         return [f"more data: unknown, no smaller training sets ({advice.no_curve})"]
     if len(advice.curve) < 2:
         return []
-    told = [f"with less data, {advice.search.chosen}:"]
+    told = [f"with less data, {advice.search.chosen}, one draw of each smaller set:"]
     for point in advice.curve:
         told.append(f"  {point.fraction:3d}% ({point.groups} training {advice.groups_of}s) "
                     f"{_auc(point.measured)}"

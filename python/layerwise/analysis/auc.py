@@ -10,7 +10,8 @@ from layerwise.analysis.bootstrap import RESAMPLES, group_weights, interval_or_n
 from layerwise.analysis.collect import Run, Study
 from layerwise.analysis.marks import Marks
 from layerwise.analysis.operating import BOOTSTRAP_SEED
-from layerwise.analysis.systems import IMPROVING_NOTE, title
+from layerwise.analysis.outcome import explained, joined
+from layerwise.analysis.systems import title
 from layerwise.analysis.textable import TextTable
 from layerwise.ranking import Ranked, area_under_roc
 
@@ -46,7 +47,7 @@ def _rows(runs: Sequence[Run], weights: np.ndarray | None) -> list[tuple[str, ..
     areas: list[float] = []
     ends: list[tuple[float, float] | None] = []
     for run in runs:
-        head = (title(run.init, run.still_improving), f"{run.fraction}%")
+        head = (title(run.init, run.signs), f"{run.fraction}%")
         marks = run.candidates
         if marks is None or not min(marks.negatives.size, marks.positives.size):
             rows.append((*head, str(run.seed), "-"))
@@ -55,8 +56,8 @@ def _rows(runs: Sequence[Run], weights: np.ndarray | None) -> list[tuple[str, ..
         ends.append(None if weights is None else auc_interval(marks, weights))
         rows.append((*head, str(run.seed), _cell(areas[-1:], ends[-1:])))
     if len(areas) > 1:
-        improving = any(run.still_improving for run in runs)
-        rows.append((title(runs[0].init, improving), f"{runs[0].fraction}%", "mean",
+        signs = joined(run.signs for run in runs)
+        rows.append((title(runs[0].init, signs), f"{runs[0].fraction}%", "mean",
                      _cell(areas, ends)))
     return rows
 
@@ -72,8 +73,7 @@ def auc_table(study: Study) -> TextTable:
         note += ", several of one lesion are several; missed lesions have none"
     note += (f". Random scores give 0.5. Interval: bootstrap over the {study.test_groups} test "
              "groups, none where they are too few or all resamples agree. \"mean\" averages the "
-             "seeds and the ends of their intervals.")
-    if any(run.still_improving for run in study.runs):
-        note += f" {IMPROVING_NOTE}"
+             "seeds and the ends of their intervals."
+             f"{explained(joined(run.signs for run in study.runs))}")
     return TextTable("auc", "AUC of the test candidates [95% interval, group bootstrap]",
                      ("system", "training data", "seed", "AUC"), rows, note, study.origin())

@@ -7,8 +7,9 @@ difference of two systems a paired one.
 G groups carry no more evidence than G numbers do: plain percentiles of many resamples are too
 narrow, by the factor sqrt((G - 1) / G) and by normal instead of t tails. Hesterberg's expanded
 percentiles ("What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015)
-make up for both; p values are corrected alike. G counts the groups that hold lesions. An interval
-whose ends so few resamples reach that they are chance themselves is refused.
+make up for both; p values are corrected alike. G counts the groups that hold evidence (`Marks.
+evidence_groups`). An interval whose ends so few resamples reach that they are chance themselves is
+refused.
 """
 from __future__ import annotations
 
@@ -96,7 +97,8 @@ def resampled_sensitivity(marks: Marks, weights: np.ndarray, fps: Sequence[float
 
 def _need_groups(groups: int) -> None:
     if groups < 2:
-        raise LayerwiseError(f"{groups} group with lesions; a bootstrap needs at least two")
+        raise LayerwiseError(f"{groups} group with lesions or the rarer class; a bootstrap "
+                             "needs at least two")
 
 
 def percentile_interval(values: np.ndarray, groups: int, level: float = 0.95,
@@ -109,7 +111,8 @@ def percentile_interval(values: np.ndarray, groups: int, level: float = 0.95,
     _need_groups(groups)
     finite = values[np.isfinite(values)]
     if finite.size < max(1, values.size // 2):
-        raise LayerwiseError("most resamples hold no lesion; there are too few groups with lesions")
+        raise LayerwiseError("most resamples hold no lesion or one class only; too few groups "
+                             "have lesions or the rarer class")
     tail = float(ndtr(-np.sqrt(groups / (groups - 1))
                       * student_t.ppf((1 + level) / 2, groups - 1)))
     if tail * finite.size < FEW:
@@ -146,13 +149,16 @@ def expanded_p(differences: np.ndarray, groups: int) -> float:
 
     The plain p becomes a z, z sqrt((G-1)/G) is referred to t with G - 1 degrees of freedom, and
     the result is no smaller than `attainable_p`. Where fewer than FEW resamples lie beyond 0 there
-    is nothing to count and z is their mean over their standard deviation.
+    is nothing to count: z grows on in proportion to the distance from the median, from what it is
+    at the FEW-th resample. Of normal resamples that is their mean over their standard deviation.
     """
     _need_groups(groups)
     finite = differences[np.isfinite(differences)]
     z = float(-ndtri(plain_p(finite) / 2))
     if min(np.sum(finite <= 0), np.sum(finite >= 0)) < FEW:
-        spread = float(finite.std())
-        z = abs(float(finite.mean())) / spread if spread > 0 else np.inf
+        ranked = np.sort(finite if np.median(finite) > 0 else -finite)
+        median, last = float(np.median(ranked)), float(ranked[FEW - 1])
+        counted = float(-ndtri((FEW + 1) / (finite.size + 1)))
+        z = counted * median / (median - last) if last < median else np.inf
     p = 2.0 * float(student_t.sf(z * np.sqrt((groups - 1) / groups), groups - 1))
     return min(1.0, max(p, attainable_p(groups)))

@@ -1,6 +1,7 @@
 """Figures 8 and 9: how an interface is traced, and box plots of the error."""
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 
 from layerwise.analysis.collect import Run, Study
 from layerwise.analysis.compare import mean_errors_um, spread_um
+from layerwise.analysis.outcome import explained
 from layerwise.analysis.style import PAGE_INCHES
 from layerwise.analysis.systems import SYSTEMS, TEN_SYSTEMS
 from layerwise.errors import InputError
@@ -77,8 +79,9 @@ def draw_example(run: Run, study: Study) -> Figure:
     for axes, letter in zip(grid, "abcde"):
         axes.set_xlabel(f"({letter})")
     figure.subplots_adjust(left=0.01, right=0.99, top=0.97, bottom=0.3, wspace=0.05)
-    figure.text(0.5, 0.02, f"{SYSTEMS[run.init].short}; green, solid: lumen-intima; red, dashed: "
-                f"media-adventitia\n{study.stand_ins([run])}", ha="center", fontsize=6)
+    system = f"{SYSTEMS[run.init].short} {run.signs}".rstrip()
+    figure.text(0.5, 0.02, f"{system}; green, solid: lumen-intima; red, dashed: media-adventitia\n"
+                f"{study.stand_ins([run])}{explained(run.signs)}", ha="center", fontsize=6)
     return figure
 
 
@@ -109,9 +112,11 @@ def draw_boxes(study: Study, interface: str) -> Figure:
     axes.set_ylabel("Segmentation error (µm)")
     axes.set_title(TITLES[interface])
     axes.grid(True, axis="y")
-    figure.subplots_adjust(left=0.08, right=0.995, top=0.92, bottom=0.17)
+    figure.subplots_adjust(left=0.08, right=0.995, top=0.92, bottom=0.19)
     repeated = " · errors averaged over training runs, σ of single runs" \
         if any(len(study.of(init)) > 1 for init in inits) else ""
-    figure.text(0.5, 0.015, f"{study.stand_ins()} · {errors[0].size} test regions of "
-                f"{study.test_groups} subjects{repeated}", ha="center", fontsize=6)
+    note = " · ".join([f"{study.stand_ins()} · {errors[0].size} test regions of "
+                       f"{study.test_groups} subjects{repeated}",
+                       *study.remarks([(init, 100) for init in inits])])
+    figure.text(0.5, 0.015, textwrap.fill(note, 150), ha="center", fontsize=6)
     return figure

@@ -8,7 +8,7 @@ kind      the contrast must be
 higher    above 0
 equal     within +-margin of 0
 not lower above -margin
-sooner    (convergence) plus reaches the common goal in AUC in fewer iterations than minus
+sooner    (convergence) plus reaches its own plateau in AUC in fewer iterations than minus its own
 
 rule      of the operating points, it must be so
 mean      of the mean over them
@@ -41,7 +41,8 @@ class Claim:
     """One claim; `points` empty means those of the paper's table (Task.operating_points).
 
     falls: the claim is about what less data costs, and cannot be evaluated with a system that is
-    at chance with all of it: it has nothing to lose.
+    at chance with all of it: it has nothing to lose. converged: the claim is about converged
+    networks, and cannot be evaluated while one is still improving or has not learnt.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Claim:
     points: tuple[float, ...] = ()
     rule: str = "mean"
     falls: bool = False
+    converged: bool = False
 
 
 def _over(better: str, worse: str, fraction: int = 100) -> Contrast:
@@ -141,12 +143,14 @@ CLAIMS = (
             "not lower", _all_over(("conv1",), (SCRATCH,)))
       for task in ("polyp", "pe", "frames", "cimt")),
     *(Claim(f"{task}-sooner", task, "VII", "fine-tuning converges sooner than training from "
-            "scratch", "sooner", _all_over(("conv1",), (SCRATCH, "scratch-xavier", "scratch-msra")))
+            "scratch", "sooner", _all_over(("conv1",), (SCRATCH, "scratch-xavier", "scratch-msra")),
+            converged=True)
       for task in ("polyp", "pe", "frames", "cimt")),
     *(Claim(f"{task}-initialisers", task, "VII", "after convergence the initialiser of scratch "
             "makes no difference", "equal",
-            _all_over(("scratch-xavier", "scratch-msra"), (SCRATCH,)))
+            _all_over(("scratch-xavier", "scratch-msra"), (SCRATCH,)), converged=True)
       for task in ("polyp", "frames", "cimt")),
     Claim("pe-initialisers", "pe", "VII", "for PE, Xavier and MSRA gain over Gaussian "
-          "initialisation", "higher", _all_over(("scratch-xavier", "scratch-msra"), (SCRATCH,))),
+          "initialisation", "higher", _all_over(("scratch-xavier", "scratch-msra"), (SCRATCH,)),
+          converged=True),
 )

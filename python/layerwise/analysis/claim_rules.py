@@ -123,7 +123,7 @@ def decide(kind: str, rule: str, estimates: np.ndarray, draws: np.ndarray, group
 
     Args:
         estimates: (points,) of the contrast; draws: (resamples, points) of it.
-        groups: test groups with lesions.
+        groups: test groups that hold evidence.
         contrasts: how many the claim has (k above).
         supportable: bool (points,), False where support is out of the question whatever the
             interval (sensitivities too low).

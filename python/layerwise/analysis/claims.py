@@ -56,11 +56,14 @@ def _note(study: Study, claims: int) -> str:
         "comparison; contradiction by one of several needs them at a level corrected for their "
         f"number. The {claims} claims are each decided at 95%, with no correction over claims: the "
         f"chance of at least one wrong verdict can reach {min(1.0, 0.05 * claims):.0%}. At least "
-        f"{MIN_GROUPS} groups with lesions and {MIN_SEEDS} training runs of each system. "
+        f"{MIN_GROUPS} {study.evidence} and {MIN_SEEDS} training runs of each system. "
         f"{FEW_GROUPS_NOTE} What less data costs is not evaluable unless with all data the 95% "
         f"intervals of the systems lie {CHANCE_MARGIN:g} above the sensitivity of random scores. "
-        f"For convergence log2 of the ratio of iterations until {CONVERGED:.0%} of the better "
-        f"run's rise in AUC, with its bounds, over at least {MIN_SEEDS} seeds. \"On a par\" allows "
+        f"For convergence log2 of the ratio of iterations until each run has made {CONVERGED:.0%} "
+        f"of its own rise in validation AUC, with its bounds, over at least {MIN_SEEDS} seeds. "
+        "Claims on convergence and after it are not evaluable while a run is still improving or "
+        "has not learnt; no comparison with a run that has not learnt decides a claim, nor one "
+        "with less data, of which there is one draw. \"On a par\" allows "
         f"{allowed}. Of several comparisons the one most against the claim is shown.")
 
 

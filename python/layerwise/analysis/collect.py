@@ -10,7 +10,7 @@ at equal false-positive rate with every seed drawn thin behind, tables print eac
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from layerwise.analysis.marks import (
     roc_marks,
     versus_rest,
 )
+from layerwise.analysis.outcome import SIGNS, joined, signs_of
 from layerwise.analysis.provenance import (
     Scored,
     check_comparable,
@@ -30,10 +31,10 @@ from layerwise.analysis.provenance import (
     provenance_line,
     seal_of,
 )
-from layerwise.analysis.systems import SYSTEMS
+from layerwise.analysis.systems import SYSTEMS, names
 from layerwise.contracts import Case, read_cases, read_scores
 from layerwise.errors import InputError
-from layerwise.runs import RESULT, read_json
+from layerwise.runs import RESULT
 from layerwise.tasks import OWN, TASKS, Task, task_named
 
 CONFIG_KEYS: Mapping[str, type | tuple[type, ...]] = {
@@ -47,8 +48,7 @@ class Run:
     """One finished run; `marks` for curves, `boundary` for boundary tasks (else empty).
 
     candidates: every candidate a mark, the same as `marks` for an ROC task. test_set: seal of the
-    candidates scored (see provenance), "" for boundary tasks. still_improving: training used up its
-    iterations and the last validation was the best.
+    candidates scored (see provenance), "" for boundary tasks. signs: see `outcome`.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ class Run:
     marks: Marks | None = None
     candidates: Marks | None = None
     boundary: tuple[BoundaryError, ...] = ()
-    still_improving: bool = False
+    signs: str = ""
 
     @property
     def log(self) -> Path:
@@ -86,9 +86,15 @@ class Study:
         """The systems that have runs at `fraction` percent, in the paper's order."""
         return [init for init in SYSTEMS if self.of(init, fraction)]
 
-    def improving(self, init: str, fraction: int = 100) -> bool:
-        """Whether a run of the system was still improving when its training ended."""
-        return any(run.still_improving for run in self.of(init, fraction))
+    def signs(self, init: str, fraction: int = 100) -> str:
+        """The signs that any run of the system has."""
+        return joined(run.signs for run in self.of(init, fraction))
+
+    def remarks(self, keys: Iterable[tuple[str, int]], signs: Iterable[str] = SIGNS) -> list[str]:
+        """For each sign that any of the systems (init, percent) has: its meaning, and which."""
+        by_sign = {sign: [key for key in dict.fromkeys(keys) if sign in self.signs(*key)]
+                   for sign in signs}
+        return [f"{sign} {SIGNS[sign]}: {names(found)}" for sign, found in by_sign.items() if found]
 
     @property
     def marks(self) -> Marks | None:
@@ -97,8 +103,14 @@ class Study:
 
     @property
     def evidence_groups(self) -> int:
-        """Test groups that hold lesions; for boundary tasks all of them."""
-        return self.marks.lesion_groups if self.marks is not None else self.test_groups
+        """Those of the marks (see `Marks`); for boundary tasks all test groups."""
+        return self.marks.evidence_groups if self.marks is not None else self.test_groups
+
+    @property
+    def evidence(self) -> str:
+        """What the evidence groups are, for example "videos with lesions"."""
+        holds = {"froc": " with lesions", "roc": " with the rarer class"}
+        return f"{self.task.group}s{holds.get(self.task.evaluation, '')}"
 
     @property
     def test_groups(self) -> int:
@@ -135,18 +147,6 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _still_improving(path: Path) -> bool:
-    """From result.json, which the handcrafted system does not have."""
-    if not path.is_file():
-        return False
-    result = read_json(path)
-    for key in ("ended_by", "iterations", "best_iteration"):
-        if key not in result:
-            raise InputError(f"{path}: key {key} is missing")
-    return bool(result["ended_by"] != "patience"
-                and result["best_iteration"] == result["iterations"])
-
-
 def _read_run(folder: Path, task: Task, dataset: str, cases: Sequence[Case]) -> Run:
     path = folder / "config.json"
     config = read_config(path)
@@ -158,7 +158,7 @@ def _read_run(folder: Path, task: Task, dataset: str, cases: Sequence[Case]) -> 
     if init not in SYSTEMS:
         raise InputError(f"{folder}: unknown system {init!r}; known: {', '.join(SYSTEMS)}")
     run = Run(folder, init, config["fraction"], config["seed"], config,
-              still_improving=_still_improving(folder / RESULT))
+              signs=signs_of(folder / RESULT))
     if task.evaluation == "boundary":
         return replace(run, boundary=tuple(read_boundary_errors(folder / "boundary.csv", cases)))
     path = folder / "scores.csv"

@@ -26,8 +26,9 @@ from layerwise.analysis.bootstrap import (
 from layerwise.analysis.boundary_error import INTERFACES, errors_um
 from layerwise.analysis.collect import Study
 from layerwise.analysis.froc import froc
-from layerwise.analysis.intervals import Interval
-from layerwise.analysis.operating import AUTO, BOOTSTRAP_SEED, Table, bar_method
+from layerwise.analysis.intervals import BARS, Interval
+from layerwise.analysis.marks import resolved
+from layerwise.analysis.operating import BOOTSTRAP_SEED, Table
 from layerwise.analysis.systems import SYSTEMS, TEN_SYSTEMS, pairs
 from layerwise.errors import LayerwiseError
 
@@ -36,7 +37,8 @@ from layerwise.errors import LayerwiseError
 class PairedPoint:
     """Systems `row` and `column` at one operating point; difference = row - column.
 
-    low, high: its 95% interval, NaN where there is none.
+    low, high: its 95% interval, NaN where there is none. resolved: whether the test set tells rates
+    near the point apart; where it does not, nothing is called different by the bars.
     """
 
     row: str
@@ -49,11 +51,12 @@ class PairedPoint:
     high: float
     p: float
     p_holm: float
+    resolved: bool
 
     @property
     def bars_apart(self) -> bool:
         """The paper's rule: significantly different when the error bars do not overlap."""
-        return not self.row_bar.overlaps(self.column_bar)
+        return self.resolved and not self.row_bar.overlaps(self.column_bar)
 
     @property
     def bars_sign(self) -> int:
@@ -99,8 +102,8 @@ class Resampled:
     """Every system's sensitivity in the same resamples of the test groups.
 
     `draws[key]`: float64 (resamples, points), the mean over the training runs drawn;
-    `estimates[key]`: (points,), the mean over all of them; `seeds[key]`: their number. groups: test
-    groups with lesions. Empty with fewer than two: nothing can be said about other patients.
+    `estimates[key]`: (points,), the mean over all of them; `seeds[key]`: their number. groups:
+    `Study.evidence_groups`. Empty with fewer than two: nothing can be said about other patients.
     """
 
     points: tuple[float, ...]
@@ -143,13 +146,12 @@ def _interval(difference: np.ndarray, groups: int) -> tuple[float, float]:
 
 
 def compare_curves(study: Study, table: Table, resampled: Resampled,
-                   method: str = AUTO) -> list[PairedPoint]:
+                   method: str = BARS) -> list[PairedPoint]:
     """All pairs of the paper's ten systems that have runs, at every operating point.
 
-    method: of the error bars whose overlap the paper's rule looks at, see `bar_method`. Empty when
-    the study has fewer than two test groups.
+    method: of the error bars whose overlap the paper's rule looks at. Empty when the study has
+    fewer than two test groups.
     """
-    method = bar_method(study, method)
     inits = [init for init in TEN_SYSTEMS if (init, 100) in resampled.draws]
     found = []
     for row, column in pairs(inits):
@@ -160,7 +162,8 @@ def compare_curves(study: Study, table: Table, resampled: Resampled,
                 row, column, point, table[row, 100].mean(method, point),
                 table[column, 100].mean(method, point),
                 float(resampled.estimates[row, 100][i] - resampled.estimates[column, 100][i]),
-                low, high, expanded_p(difference, resampled.groups), 1.0))
+                low, high, expanded_p(difference, resampled.groups), 1.0,
+                study.marks is not None and resolved(point, study.marks)))
     for family in (True, False):
         members = [i for i, pair in enumerate(found)
                    if (pair.point in study.task.operating_points) == family]

@@ -10,7 +10,7 @@ import numpy as np
 from layerwise.contracts import LOG_COLUMNS, read_table
 from layerwise.errors import InputError
 
-CONVERGED = 0.95   # share of the rise in AUC at which a run counts as converged
+CONVERGED = 0.95   # share of its own rise in AUC at which a run counts as converged
 
 @dataclass(frozen=True)
 class Log:
@@ -41,11 +41,8 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Reached:
-    """When a run reached a goal: after `after` iterations and by `by`, the validation that saw it.
-
-    A run that never did: `after` is its last validation and `by` infinite.
-    """
+class Converged:
+    """When a run converged: after `after` iterations and by `by`, the validation that saw it."""
 
     after: float
     by: float
@@ -89,36 +86,29 @@ def band(logs: Sequence[Log]) -> Band:
     return Band(iterations, values.mean(axis=0), values.min(axis=0), values.max(axis=0), broken)
 
 
-def common_goal(logs: Sequence[Log], share: float = CONVERGED) -> float | None:
-    """0.5 + `share` of the rise above 0.5 to the best AUC that any of the trained runs reached.
+def converged(log: Log, share: float = CONVERGED) -> Converged | None:
+    """When a run's validation AUC was first at 0.5 + `share` of its own rise above 0.5.
 
-    None when no validation after iteration 0 gave a number above 0.5: none has learnt.
+    Its own, as the paper speaks of the time that each network needs to its highest performance, not
+    of how high that is. Iteration 0, not trained, never counts. None when no other validation gave
+    a number above 0.5.
     """
-    values = np.concatenate([log.auc[(log.iterations > 0) & np.isfinite(log.auc)] for log in logs])
-    best = float(values.max(initial=0.0))
-    return 0.5 + share * (best - 0.5) if best > 0.5 else None
-
-
-def reached(log: Log, goal: float) -> Reached:
-    """When the run's validation AUC was first at `goal`; iteration 0, not trained, never counts."""
     trained = log.iterations > 0
-    iterations, auc = log.iterations[trained], log.auc[trained]
-    there = np.flatnonzero(np.isfinite(auc) & (auc >= goal))
-    if not there.size:
-        return Reached(float(iterations[-1]) if iterations.size else 0.0, np.inf)
-    first = int(there[0])
-    return Reached(float(iterations[first - 1]) if first else 0.0, float(iterations[first]))
+    iterations, auc = log.iterations[trained], np.nan_to_num(log.auc[trained])
+    best = float(auc.max(initial=0.0))
+    if best <= 0.5:
+        return None
+    first = int(np.argmax(auc >= 0.5 + share * (best - 0.5)))
+    return Converged(float(iterations[first - 1]) if first else 0.0, float(iterations[first]))
 
 
-def log2_ratio(later: Reached, sooner: Reached) -> tuple[float, float, float]:
+def log2_ratio(later: Converged, sooner: Converged) -> tuple[float, float, float]:
     """log2 of `later`'s iterations over `sooner`'s: estimate, and the bounds the validations leave.
 
-    Both know the moment only to a validation step; a run that never got there bounds the ratio on
-    one side. The estimate takes the validation that saw it, or the last one.
+    Both know the moment only to a validation step. The estimate takes the validation that saw it.
     """
     def log2(value: float) -> float:
         return float(np.log2(value)) if value > 0 else -np.inf
 
-    seen = [one.by if np.isfinite(one.by) else max(one.after, 1.0) for one in (later, sooner)]
-    return (log2(seen[0]) - log2(seen[1]), log2(later.after) - log2(sooner.by),
+    return (log2(later.by) - log2(sooner.by), log2(later.after) - log2(sooner.by),
             log2(later.by) - log2(sooner.after))

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,11 +26,17 @@ def logged(study: Study, init: str) -> list[Run]:
     return [run for run in study.of(init) if run.log.is_file()]
 
 
+def _small_print(study: Study, shown: Sequence[Run]) -> str:
+    """Where the runs shown come from, and which of them are to be read with care."""
+    return " · ".join([study.stand_ins(shown),
+                       *study.remarks([(run.init, run.fraction) for run in shown])])
+
+
 def draw_convergence(study: Study) -> Figure:
     """Mean over seeds, range shaded, each seed thin; where any seed gave NaN, a cross at 0."""
     runs = {init: logged(study, init) for init in FIG10}
     shown = [run for group in runs.values() for run in group]
-    figure = Figure(figsize=(COLUMN_INCHES, 3.2))
+    figure = Figure()
     axes = figure.subplots()
     broken = False
     for place, (init, group) in enumerate(runs.items()):
@@ -63,20 +70,24 @@ def draw_convergence(study: Study) -> Figure:
     axes.set_title(TITLES.get(study.task.name, study.task.title))
     axes.grid(True, which="major")
     axes.legend(loc="lower right", handlelength=3.0, framealpha=0.85)
-    figure.subplots_adjust(left=0.13, right=0.97, top=0.92, bottom=0.22)
     seeds = max(len(group) for group in runs.values())
     extra = f" · mean and range of {seeds} seeds where all have an AUC, each seed thin" \
         if seeds > 1 else ""
     extra += " · ×: a validation gave no AUC (NaN)" if broken else ""
-    caption = textwrap.fill(f"{study.stand_ins(shown)}{extra}", 80)
-    figure.text(0.5, 0.015, caption, ha="center", va="bottom", fontsize=5.5, linespacing=1.1)
+    caption = textwrap.wrap(f"{_small_print(study, shown)}{extra}", 80)
+    bottom = 0.52 + 0.09 * len(caption)   # inches
+    height = bottom + 2.5
+    figure.set_size_inches(COLUMN_INCHES, height)
+    figure.subplots_adjust(left=0.13, right=0.97, top=1 - 0.25 / height, bottom=bottom / height)
+    figure.text(0.5, 0.05 / height, "\n".join(caption), ha="center", va="bottom", fontsize=5.5,
+                linespacing=1.1)
     return figure
 
 
 def draw_training(study: Study) -> Figure:
     """Validation AUC and training loss of every run with a log at 100% of the data."""
     shown = [run for init in study.inits() for run in logged(study, init)]
-    figure = Figure(figsize=(PAGE_INCHES, 3.1))
+    figure = Figure()
     left, right = figure.subplots(1, 2)
     for init in study.inits():
         system = SYSTEMS[init]
@@ -92,9 +103,16 @@ def draw_training(study: Study) -> Figure:
     for axes in (left, right):
         axes.set_xlabel("#mini−batches")
         axes.grid(True)
-    figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncol=6, frameon=False,
-                  handlelength=2.6, bbox_to_anchor=(0.5, 0.045))
-    figure.subplots_adjust(left=0.075, right=0.99, top=0.97, bottom=0.33, wspace=0.2)
-    figure.text(0.5, 0.01, textwrap.fill(study.stand_ins(shown), 160), ha="center", va="bottom",
-                fontsize=5.5, linespacing=1.1)
+    caption = textwrap.wrap(_small_print(study, shown), 160)
+    handles, labels = left.get_legend_handles_labels()
+    legend = 0.05 + 0.09 * len(caption)   # inches, as the next two
+    bottom = legend + 0.6 + 0.14 * -(-len(labels) // 6)
+    height = bottom + 2.1
+    figure.set_size_inches(PAGE_INCHES, height)
+    figure.legend(handles, labels, loc="lower center", ncol=6, frameon=False, handlelength=2.6,
+                  bbox_to_anchor=(0.5, legend / height))
+    figure.subplots_adjust(left=0.075, right=0.99, top=1 - 0.1 / height, bottom=bottom / height,
+                           wspace=0.2)
+    figure.text(0.5, 0.03 / height, "\n".join(caption), ha="center", va="bottom", fontsize=5.5,
+                linespacing=1.1)
     return figure

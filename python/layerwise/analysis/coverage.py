@@ -5,8 +5,8 @@ Usage: python3 -m layerwise.analysis.coverage results/statistics [--draws 1000] 
 The true sensitivity at every rate is known. The first two scenarios have the paper's sizes (127
 emboli in 45 volumes with 40 false positives each; 1,000 frames per class) and binormal scores.
 The others are what the paper's sets resemble more, or where an interval may fail: candidates of a
-volume alike, six or twelve videos, a video set at few false positives, sensitivities near one, and
-positives of two kinds, which no binormal curve fits.
+volume alike, six or twelve videos, a video set at few false positives, sensitivities near one,
+positives of two kinds, which no binormal curve fits, and many patients with alike candidates.
 """
 from __future__ import annotations
 
@@ -87,6 +87,8 @@ SCENARIOS = (
              60, 1.0, 60.0, 20, ((1.0, 4.0, 1.2),), 0.0, (0.1, 1.0)),
     Scenario("FROC, two kinds of lesions: 300 in 30 volumes, half easy, half like noise", "froc",
              30, 300, 0.95, 40.0, 1, ((0.5, 0.3, 1.0), (0.5, 4.0, 0.5)), 0.0, (1.0, 3.0, 5.0)),
+    Scenario("ROC: 2,000 + 2,000 in 100 groups, correlated 0.2", "roc", 100, 2000, 1.0, 20.0, 1,
+             _FRAMES, 0.2, (0.10, 0.15, 0.20)),
 )
 
 

@@ -25,7 +25,7 @@ def replaced_bars(bars: Bars, method: str) -> list[str]:
 def curve_caption(study: Study, runs: Sequence[Run], points: Sequence[float], bars: Bars,
                   method: str, width: int) -> list[str]:
     """Lines of `width` characters for the figure that shows `runs` and `bars` at `points`."""
-    over = f" over {study.evidence_groups} {study.task.group}s" if method == "bootstrap" else ""
+    over = f" over {study.evidence_groups} {study.evidence}" if method == "bootstrap" else ""
     parts = [f"bars: 95%, {METHOD_NAMES[method]}{over}, shifted sideways"]
     if method == "idca":
         parts.append("markers lie on the fitted model, lines are step curves")
@@ -41,6 +41,7 @@ def curve_caption(study: Study, runs: Sequence[Run], points: Sequence[float], ba
         parts.append("the model does not fit: " + ", ".join(
             system if len(places) == len(points) else f"{system} at {' and '.join(places)}"
             for system, places in doubted.items()))
+    parts += study.remarks([(run.init, run.fraction) for run in runs])
     marks = study.marks
     blurred = [f"{point:g}" for point in points if marks is not None and not resolved(point, marks)]
     if blurred:

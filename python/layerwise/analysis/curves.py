@@ -14,7 +14,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from layerwise.analysis.collect import Run, Study
 from layerwise.analysis.curve_caption import curve_caption
 from layerwise.analysis.froc import Froc, froc
-from layerwise.analysis.operating import AUTO, Table, bar_method, points_of
+from layerwise.analysis.intervals import BARS
+from layerwise.analysis.operating import Table, points_of
 from layerwise.analysis.style import COLUMN_INCHES, PAGE_INCHES
 from layerwise.analysis.systems import SYSTEMS
 
@@ -174,13 +175,12 @@ def _set_axes(axes: Axes, spec: CurveFigure, bottom: float, top: float) -> None:
     axes.grid(True, which="major")
 
 
-def draw_curves(spec: CurveFigure, study: Study, table: Table, method: str = AUTO) -> Figure:
+def draw_curves(spec: CurveFigure, study: Study, table: Table, method: str = BARS) -> Figure:
     """Draw a figure from whichever of its systems have runs (at least one of them).
 
-    Error bars: `method` (see `bar_method`) at the task's operating points inside the axes, shifted
-    sideways so that they do not hide one another. The caption names stand-ins and the bars' method.
+    Error bars: `method` at the task's operating points inside the axes, shifted sideways so that
+    they do not hide one another. The caption names stand-ins and the bars' method.
     """
-    method = bar_method(study, method)
     present = [[key for key in panel if study.of(*key)] for panel in spec.panels]
     keys = spec.systems()
     bars = [(f"{SYSTEMS[init].short} at {point:g}", table[init, fraction].mean(method, point))

@@ -10,14 +10,15 @@ from layerwise.analysis.boundary_figures import FIG9, draw_boxes, draw_example
 from layerwise.analysis.collect import Study, collect
 from layerwise.analysis.convergence_figure import FIG10, draw_convergence, logged
 from layerwise.analysis.curves import CURVE_FIGURES, draw_curves
-from layerwise.analysis.operating import AUTO, Table, operating_table
+from layerwise.analysis.intervals import BARS
+from layerwise.analysis.operating import Table, operating_table
 from layerwise.analysis.style import figure_style, save
 from layerwise.analysis.systems import TEN_SYSTEMS
 from layerwise.depths import DEPTHS
 from layerwise.runs import EXAMPLE
 
 
-def figures_of(study: Study, table: Table, method: str = AUTO) -> Iterator[tuple[str, Figure]]:
+def figures_of(study: Study, table: Table, method: str = BARS) -> Iterator[tuple[str, Figure]]:
     """Name and drawing of every figure that has at least one of its systems in the study.
 
     Must be used within `style.figure_style`.
@@ -36,11 +37,11 @@ def figures_of(study: Study, table: Table, method: str = AUTO) -> Iterator[tuple
         yield "fig10", draw_convergence(study)
 
 
-def draw_figures(results: Sequence[Path], out: Path, method: str = AUTO) -> list[Path]:
+def draw_figures(results: Sequence[Path], out: Path, method: str = BARS) -> list[Path]:
     """Draw all figures of all runs under `results`; returns the files written, PDF and PNG.
 
-    method: of the error bars (auto, idca, bootstrap, wilson; see `bar_method`). Raises InputError
-    as `collect` does. The same results give the same bytes.
+    method: of the error bars (`intervals.METHODS`). Raises InputError as `collect` does. The same
+    results give the same bytes.
     """
     written: list[Path] = []
     for study in collect(results):

@@ -1,7 +1,9 @@
 """95% intervals of the sensitivity at a false-positive rate, by three named methods.
 
 idca       the paper's reference: binormal candidate model, delta method (see idca.py)
-bootstrap  groups drawn again with replacement, expanded percentiles, seeded (see bootstrap.py)
+bootstrap  groups drawn again with replacement, expanded percentiles, seeded (see bootstrap.py); no
+           narrower than wilson where few lesions are detected, or few missed: what never happened
+           does not happen in a resample either
 wilson     binomial interval on the detected lesions at the step curve's threshold, which is taken
            as given: it knows neither the clustering of lesions nor the threshold's uncertainty
 
@@ -30,6 +32,8 @@ from layerwise.errors import LayerwiseError
 METHOD_NAMES = {"idca": "candidate-analysis model", "bootstrap": "group bootstrap",
                 "wilson": "Wilson interval"}
 METHODS = tuple(METHOD_NAMES)
+BARS = "bootstrap"   # the method of the error bars unless another is asked for
+FEW_LESIONS = 5    # detected or missed, below which the bootstrap's bars reach as far as Wilson's
 MISFIT_P = 0.01   # of Pearson's chi-squared, below which a bar of the model is marked
 
 
@@ -85,6 +89,15 @@ def _by_model(marks: Marks, curve: Froc, fps: Sequence[float], level: float) -> 
     return answers
 
 
+def _reaching(bar: Interval, lesions: int, level: float) -> Interval:
+    """A bootstrap's bar, near 0 or 1 lengthened to Wilson's; one without width stays as it is."""
+    detected = round(bar.estimate * lesions)
+    if bar.low >= bar.high or min(detected, lesions - detected) >= FEW_LESIONS:
+        return bar
+    low, high = wilson(detected, lesions, level)
+    return replace(bar, low=min(bar.low, low), high=max(bar.high, high))
+
+
 def sensitivity_intervals(method: str, marks: Marks, fps: Sequence[float], level: float = 0.95,
                           seed: int = 0, resamples: int = RESAMPLES) -> list[Answer]:
     """One interval per rate in `fps` (FP per case, or FPF for kind "roc"), or why there is none.
@@ -101,8 +114,10 @@ def sensitivity_intervals(method: str, marks: Marks, fps: Sequence[float], level
         elif method == "bootstrap":
             weights = group_weights(len(marks.groups), resamples, seed)
             values = resampled_sensitivity(marks, weights, fps)
-            answers = [Interval(value, *percentile_interval(column, marks.lesion_groups, level),
-                                method) for value, column in zip(estimates, values.T)]
+            groups = marks.evidence_groups
+            answers = [_reaching(Interval(value, *percentile_interval(column, groups, level),
+                                          method), curve.lesions, level)
+                       for value, column in zip(estimates, values.T)]
         else:
             answers = [Interval(value, *wilson(round(value * curve.lesions), curve.lesions, level),
                                 method) for value in estimates]

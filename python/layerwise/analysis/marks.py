@@ -50,9 +50,10 @@ class Marks:
         return int(self.positive_units.sum())
 
     @property
-    def lesion_groups(self) -> int:
-        """Number of groups that hold a lesion (positive): the independent pieces of evidence."""
-        return int(np.count_nonzero(self.positive_units))
+    def evidence_groups(self) -> int:
+        """Number of independent pieces of evidence: groups with lesions, of an ROC with the rarer
+        class, that which fewer groups hold."""
+        return min(np.count_nonzero(self.positive_units), np.count_nonzero(self.negative_units))
 
 
 def resolved(point: float, marks: Marks) -> bool:

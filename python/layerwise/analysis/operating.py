@@ -13,8 +13,6 @@ from layerwise.tasks import Task
 
 EXTRA_POINTS = {"polyp": (0.1, 1.0)}  # beside the paper's table: where few frames can still tell
 BOOTSTRAP_SEED = 2016
-AUTO = "auto"
-FEW_GROUPS = 20  # below it bars that take candidates as independent hold the truth far too rarely
 
 
 @dataclass(frozen=True)
@@ -34,17 +32,6 @@ class Operating:
 
 
 Table = Mapping[tuple[str, int], Operating]  # by (init, fraction in percent)
-
-
-def bar_method(study: Study, asked: str = AUTO) -> str:
-    """The method of a study's error bars: `asked`, or for AUTO the one that suits its test groups.
-
-    With fewer than FEW_GROUPS groups that hold lesions the bootstrap over groups, else the paper's
-    model; results/statistics has the simulated coverage of both.
-    """
-    if asked != AUTO:
-        return asked
-    return "bootstrap" if study.evidence_groups < FEW_GROUPS else "idca"
 
 
 def points_of(task: Task) -> tuple[float, ...]:

@@ -7,11 +7,12 @@ from layerwise.analysis.bootstrap import FEW_GROUPS_NOTE, attainable_p
 from layerwise.analysis.boundary_error import INTERFACES
 from layerwise.analysis.collect import Study
 from layerwise.analysis.compare import PairedError, PairedPoint, mean_errors_um, spread_um
-from layerwise.analysis.intervals import METHOD_NAMES
-from layerwise.analysis.marks import MIN_FALSE_POSITIVES, resolved
-from layerwise.analysis.operating import AUTO, bar_method
+from layerwise.analysis.curve_caption import replaced_bars
+from layerwise.analysis.intervals import BARS, METHOD_NAMES
+from layerwise.analysis.marks import MIN_FALSE_POSITIVES
+from layerwise.analysis.outcome import explained, joined
 from layerwise.analysis.paper_values import FIG9_UM, PRINTED_POINTS, S4_P, SIGNIFICANT
-from layerwise.analysis.systems import IMPROVING_NOTE, SYSTEMS, TEN_SYSTEMS
+from layerwise.analysis.systems import SYSTEMS, TEN_SYSTEMS
 from layerwise.analysis.textable import TextTable
 
 CURVE_TABLES = {"polyp": "S1", "pe": "S2", "frames": "S3"}
@@ -36,17 +37,14 @@ def _sign(value: float) -> int:
     return (value > 0) - (value < 0)
 
 
-def _point(study: Study, pair: PairedPoint, sign: str = "") -> str:
+def _point(pair: PairedPoint, sign: str = "") -> str:
     """An operating point, marked when the test set does not resolve it."""
-    marks = study.marks
-    return f"{pair.point:g}{sign}" + ("" if marks is None or resolved(pair.point, marks) else "°")
+    return f"{pair.point:g}{sign}" + ("" if pair.resolved else "°")
 
 
-def _signed(study: Study, pairs: Sequence[PairedPoint],
-            sign: Callable[[PairedPoint], int]) -> str:
+def _signed(pairs: Sequence[PairedPoint], sign: Callable[[PairedPoint], int]) -> str:
     """The points at which a pair differs."""
-    return ", ".join(_point(study, pair, _SIGNS[sign(pair)])
-                     for pair in pairs if sign(pair)) or "n.s."
+    return ", ".join(_point(pair, _SIGNS[sign(pair)]) for pair in pairs if sign(pair)) or "n.s."
 
 
 def _paper_curve_table(study: Study, name: str, inits: Sequence[str]) -> TextTable:
@@ -64,12 +62,19 @@ def _paper_curve_table(study: Study, name: str, inits: Sequence[str]) -> TextTab
 
 def _rule_note(compared: Sequence[PairedPoint], method: str) -> str:
     """What the paper's rule is worth: how many of its differences a paired test shares."""
+    bars = {(init, pair.point): bar for pair in compared
+            for init, bar in ((pair.row, pair.row_bar), (pair.column, pair.column_bar))}
+    named = [METHOD_NAMES[method], *replaced_bars(
+        [(f"{SYSTEMS[init].short} at {point:g}", bar) for (init, point), bar in bars.items()],
+        method)]
     apart = [pair for pair in compared if pair.bars_apart]
     shared = sum(pair.p < 0.05 for pair in apart)
-    return (f"Bars: {METHOD_NAMES[method]}. Of {len(compared)} comparisons {len(apart)} are apart, "
-            f"of which {shared} have a paired p < .05 uncorrected. The paper's bars assume "
-            "independent candidates, and its rule that the two systems were tested on different "
-            "sets; repeats of the training are not accounted for.")
+    resolved = sum(pair.resolved for pair in compared)
+    return (f"Bars: {'; '.join(named)}. Of {resolved} comparisons at resolved points {len(apart)} "
+            f"are apart, of which {shared} have a paired p < .05 uncorrected; at "
+            "others none is called apart. The paper's bars assume independent "
+            "candidates, and its rule that the two systems were tested on different sets; repeats "
+            "of the training are not accounted for.")
 
 
 def _bootstrap_table(study: Study, name: str, inits: Sequence[str], pairs: Pairs,
@@ -83,13 +88,13 @@ def _bootstrap_table(study: Study, name: str, inits: Sequence[str], pairs: Pairs
         return triangle(
             f"table-{name}-bootstrap", f"Table {name}: paired group bootstrap, p < .05 after "
             f"{tested}; smallest attainable p {floor:.2g} before the correction", inits,
-            lambda row, column: _signed(study, pairs[row, column], lambda pair: pair.holm_sign),
+            lambda row, column: _signed(pairs[row, column], lambda pair: pair.holm_sign),
             f"{note} {_NOT_SIGNIFICANT} {FEW_GROUPS_NOTE}", study.origin())
     least = format_p(min(1.0, floor * min(families)))
     return triangle(
         f"table-{name}-bootstrap", f"Table {name}: paired group bootstrap, p uncorrected", inits,
         lambda row, column: ", ".join(
-            f"{_point(study, pair)}: {format_p(pair.p)}{_SIGNS.get(_sign(pair.difference), '')}"
+            f"{_point(pair)}: {format_p(pair.p)}{_SIGNS.get(_sign(pair.difference), '')}"
             for pair in pairs[row, column]),
         f"After Holm over {min(families)} comparisons this cannot be decided with {groups} groups "
         f"(smallest attainable corrected p = {least}). Uncorrected no p is below "
@@ -98,7 +103,7 @@ def _bootstrap_table(study: Study, name: str, inits: Sequence[str], pairs: Pairs
 
 
 def curve_tables(study: Study, compared: Sequence[PairedPoint],
-                 method: str = AUTO) -> list[TextTable]:
+                 method: str = BARS) -> list[TextTable]:
     """The paper's rule on our runs, the paired bootstrap, the paper's own table, all numbers.
 
     method: the one `compared` was made with.
@@ -111,23 +116,20 @@ def curve_tables(study: Study, compared: Sequence[PairedPoint],
     for pair in compared:
         by_pair.setdefault((pair.row, pair.column), []).append(pair)
     unresolved = [f"{pair.point:g}" for pair in by_pair[compared[0].row, compared[0].column]
-                  if study.marks is not None and not resolved(pair.point, study.marks)]
-    note = (f"{study.stand_ins()}. {study.evidence_groups} test groups with lesions. +: the row's "
+                  if not pair.resolved]
+    note = (f"{study.stand_ins()}. {study.evidence_groups} test {study.evidence}. +: the row's "
             "system is the more sensitive at this operating point, −: the less.")
     if unresolved:
         note += (f" °: the test set allows fewer than {MIN_FALSE_POSITIVES} false positives at "
                  f"{', '.join(unresolved)}, which it therefore does not resolve.")
-    improving = [SYSTEMS[init].short for init in inits if study.improving(init)]
-    if improving:
-        note += f" Still improving when training ended: {', '.join(improving)}."
+    note += "".join(f" {remark}." for remark in study.remarks([(init, 100) for init in inits]))
     family = sum(pair.point in study.task.operating_points for pair in compared)
     families = [size for size in (family, len(compared) - family) if size]
     return [
         triangle(f"table-{name}", f"Table {name}: 95% error bars that do not overlap "
                  "(the paper's rule)", inits,
-                 lambda row, column: _signed(study, by_pair[row, column],
-                                             lambda pair: pair.bars_sign),
-                 f"{note} {_NOT_SIGNIFICANT} {_rule_note(compared, bar_method(study, method))}",
+                 lambda row, column: _signed(by_pair[row, column], lambda pair: pair.bars_sign),
+                 f"{note} {_NOT_SIGNIFICANT} {_rule_note(compared, method)}",
                  study.origin()),
         _bootstrap_table(study, name, inits, by_pair, families, note),
         *([_paper_curve_table(study, name, inits)] if study.task.name in SIGNIFICANT else []),
@@ -206,13 +208,13 @@ def boundary_tables(study: Study, compared: Sequence[PairedError]) -> list[TextT
 def _fig9_table(study: Study, inits: Sequence[str]) -> TextTable:
     rows = []
     for init in inits:
-        cells = [SYSTEMS[init].short + (" ‡" if study.improving(init) else "")]
+        cells = [f"{SYSTEMS[init].short} {study.signs(init)}".rstrip()]
         for interface in INTERFACES:
             mean, deviation = FIG9_UM[interface][init]
             cells += [f"{mean_errors_um(study, init, interface).mean():.2f} ± "
                       f"{spread_um(study, init, interface):.2f}", f"{mean:.2f} ± {deviation:.2f}"]
         rows.append(tuple(cells))
-    note = f" {IMPROVING_NOTE}" if any(study.improving(init) for init in inits) else ""
+    note = explained(joined(study.signs(init) for init in inits))
     return TextTable("fig9", "Fig. 9: error of the interface, mean ± SD",
                      ("system", "lumen-intima, ours", "lumen-intima, paper",
                       "media-adventitia, ours", "media-adventitia, paper"), tuple(rows),

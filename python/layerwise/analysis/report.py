@@ -14,7 +14,8 @@ from layerwise.analysis.collect import Run, Study, collect
 from layerwise.analysis.compare import compare_curves, compare_errors, resample
 from layerwise.analysis.convergence_figure import draw_training, logged
 from layerwise.analysis.figures import figures_of
-from layerwise.analysis.operating import AUTO, operating_table, points_of
+from layerwise.analysis.intervals import BARS
+from layerwise.analysis.operating import operating_table, points_of
 from layerwise.analysis.pair_tables import boundary_tables, curve_tables
 from layerwise.analysis.patch_examples import patch_rows
 from layerwise.analysis.style import encode, figure_style
@@ -114,7 +115,7 @@ def _patches(study: Study) -> str:
     return "\n".join(parts)
 
 
-def page_of(study: Study, page: Path, method: str = AUTO) -> str:
+def page_of(study: Study, page: Path, method: str = BARS) -> str:
     """The page's HTML; `page` is where it will lie (links to files are relative to it)."""
     table = operating_table(study)
     boundary = study.task.evaluation == "boundary"
@@ -159,11 +160,10 @@ def page_of(study: Study, page: Path, method: str = AUTO) -> str:
             f"<nav>{links}</nav>\n{body}\n</body></html>\n")
 
 
-def write_report(results: Sequence[Path], out: Path, method: str = AUTO) -> list[Path]:
+def write_report(results: Sequence[Path], out: Path, method: str = BARS) -> list[Path]:
     """`<out>/<task>/<dataset>/report.html` for every study under `results`; returns the files.
 
-    method: of the error bars (see `bar_method`). Raises InputError as `collect` does. The pages
-    need no other file.
+    method: of the error bars. Raises InputError as `collect` does. The pages need no other file.
     """
     written = []
     for study in collect(results):

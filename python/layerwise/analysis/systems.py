@@ -5,7 +5,7 @@ the colour does not (grey prints).
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,12 +49,15 @@ TEN_SYSTEMS = ("fc8", "fc7", "fc6", "conv5", "conv4", "conv3", "conv2", "conv1",
                "scratch-gaussian", "handcrafted")  # rows and columns of Tables S1-S4
 
 
-IMPROVING_NOTE = ("‡: still improving when training ended: its best validation was the last one.")
+def title(init: str, signs: str) -> str:
+    """A system's label in tables, with the signs of its runs (see `outcome`)."""
+    return f"{SYSTEMS[init].label} {signs}".rstrip()
 
 
-def title(init: str, improving: bool) -> str:
-    """A system's label in tables, marked when a run of it was still improving."""
-    return SYSTEMS[init].label + (" ‡" if improving else "")
+def names(keys: Iterable[tuple[str, int]], join: str = ", ") -> str:
+    """Systems, each (init, percent of the data): "FT:conv1-fc8, AlexNet scratch at 50%"."""
+    return join.join(SYSTEMS[init].short + (f" at {fraction}%" if fraction != 100 else "")
+                     for init, fraction in keys)
 
 
 def pairs(inits: Sequence[str]) -> list[tuple[str, str]]:

@@ -9,25 +9,26 @@ from layerwise.analysis.auc import auc_table
 from layerwise.analysis.bootstrap import FEW_GROUPS_NOTE
 from layerwise.analysis.collect import Study, collect
 from layerwise.analysis.compare import compare_curves, compare_errors, resample
-from layerwise.analysis.intervals import METHOD_NAMES, METHODS, Interval
+from layerwise.analysis.intervals import BARS, FEW_LESIONS, METHOD_NAMES, METHODS, Interval
 from layerwise.analysis.marks import MIN_FALSE_POSITIVES, Marks, resolved
 from layerwise.analysis.operating import (
-    AUTO,
     Operating,
     Table,
     operating_table,
     point_label,
     points_of,
 )
+from layerwise.analysis.outcome import explained, joined
 from layerwise.analysis.pair_tables import boundary_tables, curve_tables
-from layerwise.analysis.systems import IMPROVING_NOTE, title
+from layerwise.analysis.systems import title
 from layerwise.analysis.textable import TextTable, write_document
 from layerwise.depths import DEPTHS, GAMMA, LAYERS, MOMENTUM
 
 _LIMITS = {
     "idca": "The paper's reference, by the delta method: a fitted curve, not the step curve; too "
     "narrow where candidates of one group are alike.",
-    "bootstrap": FEW_GROUPS_NOTE,
+    "bootstrap": f"{FEW_GROUPS_NOTE} No narrower than Wilson's where fewer than {FEW_LESIONS} "
+    "lesions (positives) are detected, or missed.",
     "wilson": "On the step curve; takes the threshold as known and lesions as independent: too "
     "narrow.",
 }
@@ -41,12 +42,12 @@ def _cell(interval: Interval, method: str) -> str:
 
 def _rows(study: Study, operating: Operating, method: str) -> list[tuple[str, ...]]:
     init, share = operating.init, f"{operating.fraction}%"
-    rows = [(title(init, run.still_improving), share, str(run.seed),
+    rows = [(title(init, run.signs), share, str(run.seed),
              *(_cell(one, method) for one in intervals))
             for run, intervals in zip(study.of(init, operating.fraction),
                                       operating.intervals[method])]
     if len(rows) > 1:
-        rows.append((title(init, study.improving(init, operating.fraction)), share, "mean",
+        rows.append((title(init, study.signs(init, operating.fraction)), share, "mean",
                      *(_cell(operating.mean(method, point), method)
                        for point in operating.points)))
     return rows
@@ -77,6 +78,11 @@ def _unresolved(study: Study, marks: Marks) -> str:
                    "gives the sensitivity at zero, the model extrapolates." if none else "")
 
 
+def _counted(marks: Marks) -> str:
+    return f"{marks.lesions} lesions" if marks.kind == "froc" else \
+        f"{marks.lesions} positives and {marks.cases} negatives, the rarer class"
+
+
 def operating_tables(study: Study, table: Table) -> list[TextTable]:
     """Sensitivity with 95% interval at each operating point, one table per method."""
     marks = study.marks
@@ -84,12 +90,10 @@ def operating_tables(study: Study, table: Table) -> list[TextTable]:
         return []
     test = [case for case in study.cases if case.split == "test"]
     note = (f"{study.stand_ins()}. {len(test)} test cases in {study.test_groups} groups, "
-            f"{marks.lesions} {'lesions' if marks.kind == 'froc' else 'positives'} in "
-            f"{marks.lesion_groups} of them. \"mean\" is the mean over the seeds of the estimate "
-            "and of both ends of the interval; that another training run would give another "
-            f"network is in no interval.{_unresolved(study, marks)}")
-    if any(run.still_improving for run in study.runs):
-        note += f" {IMPROVING_NOTE}"
+            f"{_counted(marks)} in {marks.evidence_groups} of them. \"mean\" is the mean over the "
+            "seeds of the estimate and of both ends of the interval; that another training run "
+            f"would give another network is in no interval.{_unresolved(study, marks)}"
+            f"{explained(joined(run.signs for run in study.runs))}")
     columns = ("system", "training data", "seed",
                *(point_label(study.task, point) + ("" if resolved(point, marks) else " °")
                  for point in points_of(study.task)))
@@ -126,11 +130,11 @@ def table_ii() -> TextTable:
                      "The learning rate of a bias is twice that of its weights.")
 
 
-def write_tables(results: Sequence[Path], out: Path, method: str = AUTO) -> list[Path]:
+def write_tables(results: Sequence[Path], out: Path, method: str = BARS) -> list[Path]:
     """All tables of all runs under `results`, as Markdown, LaTeX and CSV; returns the files.
 
     Tables I and II go to `out`, the others to `<out>/<task>/<dataset>/`. method: of the error bars
-    in the tables of pairs, see `bar_method`. Raises InputError as `collect` does.
+    in the tables of pairs. Raises InputError as `collect` does.
     """
     written = write_document(out / "tables-I-II", "Network and learning parameters",
                              [table_i(), table_ii()])

@@ -14,7 +14,8 @@ _LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{"
           "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
           "<": r"$<$", ">": r"$>$", "±": r"$\pm$", "−": r"$-$", "·": r"$\cdot$", "µ": r"$\mu$",
           "μ": r"$\mu$", "α": r"$\alpha$", "γ": r"$\gamma$", "×": r"$\times$", "–": "--",
-          "≥": r"$\geq$", "≠": r"$\neq$", "†": r"\dag{}", "‡": r"\ddag{}", "°": r"$^\circ$"}
+          "≥": r"$\geq$", "≠": r"$\neq$", "†": r"\dag{}", "‡": r"\ddag{}", "§": r"\S{}",
+          "°": r"$^\circ$"}
 
 
 @dataclass(frozen=True)

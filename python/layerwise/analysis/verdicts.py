@@ -6,11 +6,13 @@ saw the same test set, and that another training run would give another network.
 several contrasts is supported when each is, and contradicted when any is (see claim_rules for the
 levels); the interval shown is that of the contrast that stands in its way most. Without MIN_SEEDS
 training runs of each system in it nothing is decided: one run each tells two networks apart, not
-two ways of training.
+two ways of training. Nor does a comparison decide with a run in it that has not learnt (see
+`outcome`): a failed training shows neither that a depth is worse nor that the other is better.
+Claims about less data stay undecided: all runs at a fraction share one draw of the reduced set.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,14 +31,16 @@ from layerwise.analysis.claim_rows import (
 from layerwise.analysis.claim_rules import Measured, decide, decide_sooner
 from layerwise.analysis.collect import Study
 from layerwise.analysis.compare import Resampled, resample
-from layerwise.analysis.convergence import common_goal, log2_ratio, reached, read_log
+from layerwise.analysis.convergence import converged, log2_ratio, read_log
 from layerwise.analysis.convergence_figure import logged
 from layerwise.analysis.marks import resolved
 from layerwise.analysis.operating import point_label, points_of
-from layerwise.analysis.systems import SYSTEMS
+from layerwise.analysis.outcome import IMPROVING, SIGNS, UNLEARNT
+from layerwise.analysis.systems import names
 
 MIN_GROUPS = 6   # fewer cannot give p < 0.05 (2^(1 - 5) is 0.06)
 MIN_SEEDS = 3    # runs of a system: fewer say too little of how much its training varies
+ONE_DRAW = "one draw of the reduced training set: another may lead to another verdict"
 ONE_RUN = "one run per system: a difference between two networks, not between depths"
 
 
@@ -45,7 +49,7 @@ class Verdict:
     """A claim's verdict; low and high bound the deciding contrast, NaN where nothing was measured.
 
     unit: of estimate, low and high; level: of their interval. points: the operating points used.
-    groups: how many test groups with lesions (for convergence, seeds) decide, `evidence` the same
+    groups: how many test groups with evidence (for convergence, seeds) decide, `evidence` the same
     in words. seeds: training runs of the system in the deciding contrast that has the fewest.
     """
 
@@ -89,7 +93,7 @@ def _measure(claim: Claim, contrast: Contrast, source: Resampled, points: Sequen
 
 
 def _sooner(study: Study, contrast: Contrast, contrasts: int) -> tuple[Measured | None, int]:
-    """Verdict on log2 of minus's over plus's iterations to the goal common to both, and seeds.
+    """Verdict on log2 of minus's over plus's iterations until they converge, and seeds.
 
     None with fewer than two seeds: then there is no interval.
     """
@@ -97,19 +101,14 @@ def _sooner(study: Study, contrast: Contrast, contrasts: int) -> tuple[Measured 
             for (init, _), in (contrast.plus, contrast.minus)]
     ratios = []
     for seed in sorted(set(logs[0]) & set(logs[1])):
-        goal = common_goal([logs[0][seed], logs[1][seed]])
-        if goal is not None:
-            ratios.append(log2_ratio(reached(logs[1][seed], goal), reached(logs[0][seed], goal)))
+        plus, minus = (converged(of[seed]) for of in logs)
+        if plus is not None and minus is not None:
+            ratios.append(log2_ratio(minus, plus))
     return decide_sooner(ratios, contrasts) if len(ratios) > 1 else None, len(ratios)
 
 
-def _name(keys: Sequence[SystemKey], join: str) -> str:
-    return join.join(SYSTEMS[init].short + (f" at {fraction}%" if fraction != 100 else "")
-                     for init, fraction in keys)
-
-
 def _sum(keys: Sequence[SystemKey]) -> str:
-    return f"({_name(keys, ' + ')})" if len(keys) > 1 else _name(keys, "")
+    return f"({names(keys, ' + ')})" if len(keys) > 1 else names(keys)
 
 
 def _wanted(claim: Claim, study: Study) -> tuple[float, ...]:
@@ -138,12 +137,13 @@ def _runs(contrast: Contrast, source: Resampled) -> int:
 
 @dataclass(frozen=True)
 class _Found:
-    """One contrast with its verdict, the evidence behind it, and its training runs."""
+    """One contrast: verdict, the evidence behind it, its training runs, whether all have learnt."""
 
     measured: Measured
     contrast: Contrast
     evidence: int
     runs: int
+    learnt: bool
 
 
 def _decide_all(claim: Claim, study: Study, source: Resampled,
@@ -159,7 +159,8 @@ def _decide_all(claim: Claim, study: Study, source: Resampled,
         elif points:
             one = _measure(claim, contrast, source, points, study.task.evaluation == "boundary")
         if one is not None:
-            found.append(_Found(one, contrast, count, runs))
+            learnt = not _remarks(study, [contrast], UNLEARNT)
+            found.append(_Found(one, contrast, count, runs, learnt))
     return found
 
 
@@ -171,26 +172,38 @@ def judge(claim: Claim, study: Study, source: Resampled) -> Verdict:
     found = _decide_all(claim, study, source, used or others)
     empty = Verdict(claim.name, claim.section, claim.text, study.dataset, "undecided", np.nan,
                     np.nan, np.nan, np.nan, unit, "", (), 0, "", 0, study.stand_ins(), "")
+    there = [one for one in claim.contrasts if all(study.of(*key) for key in one.plus + one.minus)]
+    unfinished = _remarks(study, there, SIGNS) if claim.converged else []
     if not found:
-        return replace(empty, reason=_nothing(study, claim, bool(used or others)))
+        return replace(empty, verdict="not evaluable" if unfinished else "undecided",
+                       reason="; ".join([_nothing(study, claim, bool(used or others)),
+                                         *unfinished]))
     worst = min(found, key=lambda one: (*one.measured.rank(claim.kind), one.evidence))
-    # Support rests on all contrasts, contradiction on one that has the runs for it.
+    # Support rests on all contrasts, contradiction on one that has runs for it which have learnt.
     against = [one for one in found if one.measured.verdict == "contradicted"]
-    worst = max(against, key=lambda one: one.runs, default=worst) \
-        if worst.runs < MIN_SEEDS else worst
+    if worst.runs < MIN_SEEDS or not worst.learnt:
+        worst = max(against, key=lambda one: (one.learnt, one.runs), default=worst)
     runs = min(one.runs for one in found) if worst.measured.verdict == "supported" else worst.runs
     verdict, reasons = worst.measured.verdict, [worst.measured.blocked]
     missing = len(claim.contrasts) - len(found)
     if missing:
         reasons.append(f"{missing} of {len(claim.contrasts)} comparisons have no runs")
         verdict = "undecided" if verdict == "supported" else verdict
-    needs, what = (MIN_SEEDS, "seeds") if sooner else (MIN_GROUPS, f"{study.task.group}s")
+    needs, what = (MIN_SEEDS, "seeds") if sooner else (MIN_GROUPS, study.evidence)
     if worst.evidence < needs:
         reasons.append(f"{worst.evidence} {what}, at least {needs} are needed")
         verdict = "undecided"
     if not sooner and runs < MIN_SEEDS:
         reasons.append(ONE_RUN if runs == 1 else f"{runs} training runs of a system, at least "
                        f"{MIN_SEEDS} are needed")
+        verdict = "undecided"
+    unlearnt = [] if unfinished else _remarks(
+        study, [one.contrast for one in ([worst] if worst in against else found)], UNLEARNT)
+    if unlearnt:
+        reasons += unlearnt
+        verdict = "undecided"
+    if any(fraction < 100 for _, fraction in worst.contrast.plus + worst.contrast.minus):
+        reasons.append(ONE_DRAW)
         verdict = "undecided"
     if worst.measured.too_low:
         reasons.append(f"on a par, but below a sensitivity of {SENSITIVITY_FLOOR:g}")
@@ -203,13 +216,12 @@ def judge(claim: Claim, study: Study, source: Resampled) -> Verdict:
         if claim.falls else []
     if guessing:
         reasons.append(f"with all data not clear of chance by {CHANCE_MARGIN:g} and so with "
-                       f"nothing to lose: {_name(guessing, ', ')}")
+                       f"nothing to lose: {names(guessing)}")
         verdict = "not evaluable"
-    contrast = worst.contrast
-    improving = [key for key in (*contrast.plus, *contrast.minus) if study.improving(*key)]
-    if improving:
-        reasons.append(f"still improving when training ended: {_name(improving, ', ')}")
-    one = worst.measured
+    contrast, one = worst.contrast, worst.measured
+    if unfinished:
+        verdict = "not evaluable"
+    reasons += unfinished or _remarks(study, [contrast], IMPROVING)
     return replace(empty, verdict=verdict, estimate=one.estimate, low=one.low, high=one.high,
                    level=one.level, points=() if sooner or boundary else used or others,
                    contrast=f"{_sum(contrast.plus)} − {_sum(contrast.minus)}",
@@ -217,12 +229,17 @@ def judge(claim: Claim, study: Study, source: Resampled) -> Verdict:
                    reason="; ".join(reason for reason in reasons if reason))
 
 
+def _remarks(study: Study, contrasts: Sequence[Contrast], signs: Iterable[str]) -> list[str]:
+    """On the systems of the contrasts that have the signs."""
+    return study.remarks([key for one in contrasts for key in one.plus + one.minus], signs)
+
+
 def _nothing(study: Study, claim: Claim, points: bool) -> str:
     if claim.kind == "sooner":
         return f"fewer than two seeds with logs of both systems, {MIN_SEEDS} are needed"
     if not points:
         return "this test set is too small to resolve any operating point"
-    return f"no runs of these systems, or fewer than two {study.task.group}s with lesions"
+    return f"no runs of these systems, or fewer than two {study.evidence}"
 
 
 def judge_all(study: Study, resampled: Resampled | None = None) -> list[Verdict]:

@@ -72,6 +72,13 @@ def write_log(path: Path, best: float, rate: float, seed: int, iterations: int =
     path.write_text("\n".join(lines) + "\n")
 
 
+def write_result(run: Path, best_auc: float = 0.9, best_iteration: int = 300) -> None:
+    """How a training of 400 iterations ended."""
+    (run / "result.json").write_text(json.dumps(
+        {"ended_by": "iterations", "iterations": 400, "best_iteration": best_iteration,
+         "best_auc": best_auc}))
+
+
 def write_curve_study(root: Path, task: str, seeds: int = 1, groups: int = 12,
                       per_group: int = 25, inits: tuple[str, ...] = tuple(SEPARATION),
                       dataset: str = "phantom") -> Path:

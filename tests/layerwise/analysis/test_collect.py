@@ -37,15 +37,17 @@ def test_real_data_are_not_called_a_stand_in(study_root: Path) -> None:
     assert collect([study_root])[0].stand_ins() == "data: phantom"
 
 
-@pytest.mark.parametrize(("ended_by", "best", "improving"), [
-    ("iterations", 400, True), ("iterations", 350, False), ("patience", 400, False)])
-def test_a_best_that_came_last_is_noticed(study_root: Path, ended_by: str, best: int,
-                                          improving: bool) -> None:
+@pytest.mark.parametrize(("ended_by", "best", "auc", "signs"), [
+    ("iterations", 400, 0.8, "‡"), ("iterations", 350, 0.6, ""), ("patience", 400, 0.8, ""),
+    ("patience", 300, 0.59, "§"), ("iterations", 400, float("-inf"), "‡§")])
+def test_how_training_ended_is_noticed(study_root: Path, ended_by: str, best: int, auc: float,
+                                       signs: str) -> None:
     path = study_root / "polyp/phantom/fc8/100/0/result.json"
-    path.write_text(json.dumps({"ended_by": ended_by, "iterations": 400, "best_iteration": best}))
+    path.write_text(json.dumps({"ended_by": ended_by, "iterations": 400, "best_iteration": best,
+                                "best_auc": auc}))
     study = collect([study_root])[0]
-    assert study.improving("fc8") == improving
-    assert not study.improving("scratch-gaussian")      # it has no result.json
+    assert study.signs("fc8") == signs
+    assert study.signs("scratch-gaussian") == ""        # it has no result.json
     path.write_text('{"ended_by": "iterations"}')
     with pytest.raises(InputError, match=r"result\.json: key iterations is missing"):
         collect([study_root])

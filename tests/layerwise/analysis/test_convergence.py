@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from layerwise.analysis.convergence import (
+    Converged,
     Log,
-    Reached,
     band,
-    common_goal,
+    converged,
     log2_ratio,
-    reached,
     read_log,
 )
 from layerwise.errors import InputError
@@ -67,23 +66,16 @@ def curve(path: Path, *auc: float, every: int = 10) -> Log:
                                      for i, value in enumerate(auc))))
 
 
-def test_one_goal_for_both_runs(tmp_path: Path) -> None:
+def test_each_run_converges_to_its_own_plateau(tmp_path: Path) -> None:
     good = curve(tmp_path / "a", 0.99, 0.5, 0.7, 0.88, 0.9)  # iteration 0 is not trained
-    poor = curve(tmp_path / "b", 0.5, 0.6, 0.6, 0.6)
-    goal = common_goal([good, poor])
-    assert goal == pytest.approx(0.5 + 0.95 * 0.4)
-    assert reached(good, 0.88) == Reached(20.0, 30.0)
-    # by its own best the poor run would have "converged" at the first validation
-    assert reached(poor, 0.88) == Reached(30.0, np.inf)
-    assert reached(curve(tmp_path / "c", 0.9, 0.9), 0.88) == Reached(0.0, 10.0)
-    stuck = curve(tmp_path / "d", 0.5, 0.4, np.nan)
-    assert common_goal([stuck, stuck]) is None
-    assert common_goal([stuck, poor]) == pytest.approx(0.5 + 0.95 * 0.1)
+    poor = curve(tmp_path / "b", 0.5, 0.55, np.nan, 0.6, 0.6)
+    assert converged(good) == Converged(20.0, 30.0)           # 0.5 + 95% of 0.4
+    assert converged(poor) == Converged(20.0, 30.0)           # 0.5 + 95% of 0.1
+    assert converged(curve(tmp_path / "c", 0.9, 0.9)) == Converged(0.0, 10.0)
+    assert converged(curve(tmp_path / "d", 0.9, 0.4, np.nan)) is None
 
 
 def test_ratio_knows_its_bounds() -> None:
-    assert log2_ratio(Reached(60, 80), Reached(10, 20)) == pytest.approx((2.0, np.log2(3), 3.0))
-    censored = log2_ratio(Reached(160, np.inf), Reached(10, 20))
-    assert censored == (3.0, 3.0, np.inf)
-    assert log2_ratio(Reached(0, 10), Reached(0, 10)) == (0.0, -np.inf, np.inf)
-    assert log2_ratio(Reached(10, 20), Reached(160, np.inf)) == (-3.0, -np.inf, -3.0)
+    assert log2_ratio(Converged(60, 80), Converged(10, 20)) == pytest.approx(
+        (2.0, np.log2(3), 3.0))
+    assert log2_ratio(Converged(0, 10), Converged(0, 10)) == (0.0, -np.inf, np.inf)

@@ -173,7 +173,7 @@ def test_roc_marks_count_rows_per_class() -> None:
     cases = [case("a", 0), case("b", 1, "v2")]
     rows = [Score("a", "v1", "a", "", 0, (0.6, 0.4)), Score("b", "v2", "b", "", 1, (0.1, 0.9))]
     marks = roc_marks(rows, cases)
-    assert (marks.cases, marks.lesions, marks.lesion_groups) == (1, 1, 1)
+    assert (marks.cases, marks.lesions, marks.evidence_groups) == (1, 1, 1)
     assert froc(marks).sensitivity_at(0.0) == 1.0
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t as student_t
 
 from layerwise.analysis.bootstrap import (
     attainable_p,
@@ -116,6 +117,23 @@ def test_percentiles_are_expanded_for_few_groups() -> None:
         percentile_interval(values, 1)
 
 
+def test_the_rarer_class_counts_the_groups() -> None:
+    """Many patients with a finding, few without: the threshold hangs on those few."""
+    generator = np.random.default_rng(0)
+    low_groups, high_groups = np.repeat(np.arange(6), 40), np.repeat(np.arange(6, 30), 10)
+    marks = Marks("roc", generator.normal(size=240), generator.normal(1.5, 1, 240), low_groups,
+                  high_groups, tuple(map(str, range(30))), np.bincount(low_groups, minlength=30),
+                  np.bincount(high_groups, minlength=30))
+    assert marks.evidence_groups == 6
+    one, = sensitivity_intervals("bootstrap", marks, [0.1], seed=3)
+    values = resampled_sensitivity(marks, group_weights(30, 20_000, 3), [0.1])[:, 0]
+    assert (one.low, one.high) == percentile_interval(values, 6)
+    assert one.high - one.low > 1.2 * np.diff(percentile_interval(values, 24))[0]
+    without = grouped(np.arange(8.0), np.arange(8.0), np.arange(8), np.arange(8) % 5,
+                      np.ones(8), np.bincount(np.arange(8) % 5, minlength=8))
+    assert without.evidence_groups == 5     # of an FROC: groups with lesions
+
+
 def test_ends_that_hardly_a_resample_reaches_are_refused() -> None:
     """Six groups need the tail of 0.00243: ten of 4,116 resamples."""
     assert percentile_interval(np.linspace(0, 1, 4200), 6)[0] > 0
@@ -139,10 +157,31 @@ def test_p_and_interval_are_two_sides_of_one_thing() -> None:
         assert expanded_p(draws - low, groups) == pytest.approx(0.05, rel=0.03)
 
 
+def test_p_does_not_jump_where_resamples_become_few() -> None:
+    """Ten of 20,000 beyond 0 are counted, nine are not: the p must hardly notice."""
+    generator = np.random.default_rng(0)
+    for draws in (generator.exponential(0.2, 20_000), generator.normal(3.3, 1, 20_000)):
+        ps = []
+        for beyond in range(14, -1, -1):
+            shifted = np.sort(draws) + 1e-6
+            shifted[:beyond] = -1e-6
+            ps.append(expanded_p(shifted, 12))
+        assert all(0.9 * before <= after <= before for before, after in zip(ps, ps[1:]))
+        assert ps[-1] == pytest.approx(0.0097, rel=0.15)
+        assert expanded_p(-shifted, 12) == ps[-1]
+
+
+def test_beyond_counting_p_is_that_of_a_t_test() -> None:
+    """Of normal resamples z is mean over SD; with 45 groups and 5 SD, t(44) of 4.944."""
+    draws = np.random.default_rng(0).normal(5, 1, 20_000)
+    assert expanded_p(draws, 45) == pytest.approx(2 * student_t.sf(5 * np.sqrt(44 / 45), 44),
+                                                  rel=0.5)
+    assert expanded_p(draws + 1, 45) < expanded_p(draws, 45) / 10
+
+
 def test_few_groups_cannot_give_a_small_p() -> None:
     assert expanded_p(np.linspace(1, 2, 999), 6) == attainable_p(6) == 1 / 32
     assert expanded_p(np.ones(999), 12) == 2 ** -11
-    assert expanded_p(np.random.default_rng(0).normal(5, 1, 20_000), 45) < 1e-4  # beyond counting
     with pytest.raises(LayerwiseError, match="at least two"):
         expanded_p(np.ones(9), 1)
 
@@ -248,6 +287,21 @@ def test_nothing_detected_is_not_certain() -> None:
     for method in METHODS:
         answer, = intervals_or_fallback(method, hopeless, [0.05])
         assert answer.estimate == 0 and answer.high > 0.2
+
+
+def test_bars_near_the_ends_reach_as_far_as_wilsons() -> None:
+    """One of 98 lesions outscores the false positives: hardly a resample has two such."""
+    groups = np.arange(98) % 14
+    low = grouped(np.full(98, 5.0), np.append(np.arange(97) / 100, 9.0), groups, groups,
+                  np.full(14, 7), np.full(14, 7))
+    alone = percentile_interval(
+        resampled_sensitivity(low, group_weights(14, 20_000, 0), [0.5])[:, 0], 14)
+    one, = sensitivity_intervals("bootstrap", low, [0.5])
+    assert one.estimate == 1 / 98 and one.method == "bootstrap"
+    assert one.high == max(alone[1], wilson(1, 98)[1]) > alone[1]
+    middle, = sensitivity_intervals("bootstrap", simulated(0), [0.5])
+    values = resampled_sensitivity(simulated(0), group_weights(15, 20_000, 0), [0.5])[:, 0]
+    assert (middle.low, middle.high) == percentile_interval(values, 15)
 
 
 def test_misfit_is_marked() -> None:

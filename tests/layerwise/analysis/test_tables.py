@@ -3,16 +3,18 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic import write_curve_study
+from synthetic import write_curve_study, write_result
 
 from layerwise.analysis.pair_tables import format_p
 from layerwise.analysis.paper_values import FIG9_UM, PRINTED_POINTS, S4_P, SIGNIFICANT
 from layerwise.analysis.systems import TEN_SYSTEMS, pairs
 from layerwise.analysis.tables import table_i, table_ii, write_tables
 from layerwise.analysis.textable import TextTable
+from layerwise.contracts import read_scores, write_scores
 
 
 def test_table_i_is_the_papers() -> None:
@@ -123,9 +125,25 @@ def test_the_papers_rule_is_held_against_the_paired_test(tables: Path) -> None:
     assert shared > 0
     assert {row["row method"] for row in numbers} <= {"bootstrap", "wilson", "bootstrap+wilson"}
     text = (tables / "polyp/phantom/pairs.md").read_text()
-    assert (f"Bars: group bootstrap. Of 180 comparisons {len(apart)} are apart, of which {shared} "
+    assert {row["point"] for row in apart} == {"0.1", "1"}      # 300 frames do not resolve less
+    assert (f". Of 90 comparisons at resolved points {len(apart)} are apart, of which {shared} "
             "have a paired p < .05 uncorrected") in text
+    assert "Bars: group bootstrap. Of" in text
     assert "The paper's bars assume independent candidates" in text
+
+
+def test_a_bar_of_another_method_is_named(tmp_path: Path) -> None:
+    """A system that detects nothing in any resample has Wilson's bar."""
+    write_curve_study(tmp_path / "runs", "polyp", groups=8, per_group=10, inits=("fc8", "conv1"))
+    path = tmp_path / "runs/polyp/phantom/fc8/100/0/scores.csv"
+    rows, classes = read_scores(path)
+    write_scores(path, [replace(row, probabilities=(0.9, 0.1) if row.lesion else (0.1, 0.9))
+                        for row in rows], classes)
+    write_tables([tmp_path / "runs"], tmp_path / "out")
+    text = (tmp_path / "out/polyp/phantom/pairs.md").read_text()
+    assert "Bars: group bootstrap; Wilson interval instead (bootstrap: all resamples agree): " \
+        "FT:only fc8 at 0.001, FT:only fc8 at 0.01, FT:only fc8 at 0.1, FT:only fc8 at 1. Of 2" \
+        in text
 
 
 def test_a_table_that_cannot_reject_says_so(tmp_path: Path) -> None:
@@ -146,22 +164,27 @@ def test_a_table_that_cannot_reject_says_so(tmp_path: Path) -> None:
             "attainable corrected p = .2812)") in text
 
 
-def test_runs_still_improving_are_marked(tmp_path: Path) -> None:
+def test_how_training_ended_is_marked(tmp_path: Path) -> None:
     write_curve_study(tmp_path / "runs", "polyp", seeds=2, groups=6, per_group=20,
                       inits=("fc8", "conv1"))
+    write_result(tmp_path / "runs/polyp/phantom/fc8/100/0", best_auc=0.5)
     run = tmp_path / "runs/polyp/phantom/conv1/100/1"
-    (run / "result.json").write_text(
-        '{"ended_by": "iterations", "iterations": 400, "best_iteration": 400}')
+    write_result(run, best_iteration=400)
     write_tables([tmp_path / "runs"], tmp_path / "out")
     folder = tmp_path / "out/polyp/phantom"
     for name in ("operating-bootstrap", "auc"):
         marked = [(row["system"], row["seed"]) for row in csv.DictReader(
-            (folder / f"{name}.csv").open()) if row["system"].endswith("‡")]
-        assert marked == [("Fine-tuned AlexNet:conv1-fc8 ‡", seed) for seed in ("1", "mean")]
+            (folder / f"{name}.csv").open()) if row["system"][-1] in "‡§"]
+        assert marked == [*(("Fine-tuned AlexNet:only fc8 §", seed) for seed in ("0", "mean")),
+                          *(("Fine-tuned AlexNet:conv1-fc8 ‡", seed) for seed in ("1", "mean"))]
     text = (folder / "operating-points.md").read_text()
     assert text.count("‡: still improving when training ended") == 4
+    assert text.count("§: not learnt (its best validation AUC is below 0.6)") == 4
     assert r"conv1-fc8 \ddag{}" in (folder / "operating-points.tex").read_text()
-    assert "Still improving when training ended: FT:conv1-fc8." in (folder / "pairs.md").read_text()
+    assert r"only fc8 \S{}" in (folder / "operating-points.tex").read_text()
+    text = (folder / "pairs.md").read_text()
+    assert "‡ still improving when training ended (its best validation was the last): FT:conv1-" \
+        "fc8. § not learnt (its best validation AUC is below 0.6): FT:only fc8." in text
 
 
 def test_no_number_is_parted_from_its_stand_in(tables: Path) -> None:

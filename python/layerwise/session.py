@@ -214,7 +214,7 @@ def _check_images(task: Task, options: Mapping[str, Any]) -> None:
     for option in ("negative", "upright"):
         if options[option] and not own:
             raise InputError(f"--{option} is for task {OWN.name}")
-    if task.name != "cimt" and options.get("patch_side", DEFAULT_SIDE) != DEFAULT_SIDE:
+    if not task.by_region and options.get("patch_side", DEFAULT_SIDE) != DEFAULT_SIDE:
         raise InputError("--patch-side is for task cimt")
     if images and not (Path(images).exists() if own else Path(images).is_dir()):
         raise InputError(f"{images}: no such {'file or ' if own else ''}folder (folders below "

@@ -26,6 +26,7 @@ class Task:
     reduced_by: str                    # a reduced training set has fewer: see splits.pools
     operating_points: tuple[float, ...]  # of Tables S1-S3: false positives per case, or FPR (roc)
     handcrafted: str = ""              # module with scores() of the handcrafted system
+    extra_points: tuple[float, ...] = ()   # beside the paper's: where few cases can still tell
     ranking: str = "lesion"            # one AUC of many classes: a rule of `ranking.RULES`
     validation_every: int = 5          # one training group in so many validates: the paper's 80/20
 
@@ -53,7 +54,7 @@ class Task:
 TASKS = {task.name: task for task in (
     Task("polyp", "Polyp detection", ("background", "polyp"), "video", "frame", "froc",
          100_000, (1.0, 0.5, 0.25), "group", (0.001, 0.01),
-         handcrafted="data_prep.polyp.handcrafted"),
+         handcrafted="data_prep.polyp.handcrafted", extra_points=(0.1, 1.0)),
     Task("pe", "Pulmonary embolism detection", ("background", "embolism"), "patient", "volume",
          "froc", 81_000, (1.0, 0.5, 0.25), "lesion", (1.0, 2.0, 3.0, 4.0, 5.0),
          handcrafted="data_prep.pe.handcrafted"),

@@ -18,6 +18,8 @@ from layerwise.analysis.intervals import BARS
 from layerwise.analysis.operating import Table, points_of
 from layerwise.analysis.style import COLUMN_INCHES, PAGE_INCHES
 from layerwise.analysis.systems import SYSTEMS
+from layerwise.depths import SWEEP
+from layerwise.tasks import Task
 
 _FRACTION_LINES = {100: "-", 50: (0, (5, 1.5)), 25: (0, (1, 1.2))}
 _FRACTION_MARKERS = {100: 0, 50: 1, 25: 2}
@@ -41,13 +43,12 @@ class CurveFigure:
     @property
     def columns(self) -> int:
         """Panels side by side."""
-        return {1: 1, 3: 3, 4: 2}[len(self.panels)]
+        return {4: 2}.get(len(self.panels), len(self.panels))
 
     def drawable(self, study: Study) -> bool:
         """Whether the study has one of its systems; of a figure on less data, with less data."""
         least = min(fraction for _, fraction in self.systems())
-        return self.task == study.task.name and any(
-            study.of(*key) for key in self.systems() if least == 100 or key[1] < 100)
+        return any(study.of(*key) for key in self.systems() if least == 100 or key[1] < 100)
 
     def systems(self) -> list[tuple[str, int]]:
         """All (init, fraction) the figure can show."""
@@ -82,13 +83,25 @@ CURVE_FIGURES = (
     CurveFigure("fig6b", "frames", (_reduced(100), _reduced(10), _reduced(5), _reduced(1)),
                 ("100% training data", "10% training data", "5% training data",
                  "1% training data"), "1−specificity", (0.05, 0.5), (0.5, 1.0)),
-    CurveFigure("depths", "own", (_all_data("fc8", "fc7", "fc6", "conv5", "conv4", "conv3", "conv2",
-                                            "conv1", "scratch-gaussian"),), ("ROC Analysis",),
-                "1−specificity", (0.0, 1.0), (0.0, 1.0)),
-    CurveFigure("fractions", "own", (_reduced(100), _reduced(50), _reduced(25)),
-                ("100% training data", "50% training data", "25% training data"),
-                "1−specificity", (0.0, 1.0), (0.0, 1.0)),
 )
+
+
+def curve_figures(task: Task) -> tuple[CurveFigure, ...]:
+    """The paper's figures of a task; of another than its tasks, all depths, and less data."""
+    own = tuple(spec for spec in CURVE_FIGURES if spec.task == task.name)
+    if own or task.by_region:
+        return own
+    if task.evaluation == "froc":
+        title, label, limits = "FROC Analysis", f"False Positives Per {task.case.title()}", 10.0
+    else:
+        title, label, limits = "ROC Analysis", "1−specificity", 1.0
+    percent = [round(100 * fraction) for fraction in task.fractions]
+    return (
+        CurveFigure("depths", task.name, (_all_data(*SWEEP, "handcrafted"),), (title,), label,
+                    (0.0, limits), (0.0, 1.0)),
+        CurveFigure("fractions", task.name, tuple(map(_reduced, percent)),
+                    tuple(f"{each}% training data" for each in percent), label, (0.0, limits),
+                    (0.0, 1.0)))
 
 
 def mean_curve(curves: Sequence[Froc]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from layerwise.analysis.boundary_figures import FIG9, draw_boxes, draw_example
 from layerwise.analysis.collect import Study, collect
 from layerwise.analysis.convergence_figure import FIG10, draw_convergence, logged
-from layerwise.analysis.curves import CURVE_FIGURES, draw_curves
+from layerwise.analysis.curves import curve_figures, draw_curves
 from layerwise.analysis.intervals import BARS
 from layerwise.analysis.operating import Table, operating_table
 from layerwise.analysis.style import figure_style, save
@@ -23,7 +23,7 @@ def figures_of(study: Study, table: Table, method: str = BARS) -> Iterator[tuple
 
     Must be used within `style.figure_style`.
     """
-    for spec in CURVE_FIGURES:
+    for spec in curve_figures(study.task):
         if spec.drawable(study):
             yield spec.name, draw_curves(spec, study, table, method)
     if study.task.evaluation == "boundary" and any(study.of(init) for init in TEN_SYSTEMS):

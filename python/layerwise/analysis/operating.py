@@ -11,7 +11,6 @@ from layerwise.analysis.collect import Run, Study
 from layerwise.analysis.intervals import METHODS, Interval, intervals_or_fallback, mean_interval
 from layerwise.tasks import Task
 
-EXTRA_POINTS = {"polyp": (0.1, 1.0)}  # beside the paper's table: where few frames can still tell
 BOOTSTRAP_SEED = 2016
 
 
@@ -36,7 +35,7 @@ Table = Mapping[tuple[str, int], Operating]  # by (init, fraction in percent)
 
 def points_of(task: Task) -> tuple[float, ...]:
     """False-positive rates at which a task is tabulated, rising; empty for boundary tasks."""
-    return tuple(sorted({*task.operating_points, *EXTRA_POINTS.get(task.name, ())}))
+    return tuple(sorted({*task.operating_points, *task.extra_points}))
 
 
 def point_label(task: Task, point: float) -> str:

@@ -121,7 +121,7 @@ def page_of(study: Study, page: Path, method: str = BARS) -> str:
     boundary = study.task.evaluation == "boundary"
     resampled = None if boundary else resample(study, points_of(study.task))
     with figure_style():
-        figures = [_image(encode(figure, "svg"), _CAPTIONS[name])
+        figures = [_image(encode(figure, "svg"), _CAPTIONS.get(name, name))
                    for name, figure in figures_of(study, table, method)]
         training = _image(encode(draw_training(study), "svg"), "Every run at 100% of the data") \
             if any(logged(study, init) for init in study.inits()) \

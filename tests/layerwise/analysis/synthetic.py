@@ -86,7 +86,7 @@ def write_curve_study(root: Path, task: str, seeds: int = 1, groups: int = 12,
     froc = TASKS[task].evaluation == "froc"
     cases = make_cases(groups, per_group, 0.4 if froc else 0.5, seed=1)
     write_rows(root / task / dataset / "cases.csv", cases, Case)
-    false = {"polyp": 3.0, "pe": 40.0, "frames": 0.0}[task]
+    false = {"pe": 40.0}.get(task, 3.0) if froc else 0.0
     for init in inits:
         pair = init in ("conv1", "scratch-gaussian")
         for part in TASKS[task].fractions if pair else (1.0,):

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,13 @@ from layerwise.analysis.figures import draw_figures, figures_of
 from layerwise.analysis.froc import Froc
 from layerwise.analysis.intervals import BARS, METHODS
 from layerwise.analysis.operating import operating_table
+from layerwise.analysis.report import write_report
 from layerwise.analysis.style import figure_style
 from layerwise.analysis.systems import SYSTEMS
 from layerwise.contracts import Score, read_scores, write_scores
 from layerwise.errors import InputError
 from layerwise.runs import EXAMPLE
+from layerwise.tasks import TASKS
 
 
 def example_arrays() -> dict[str, np.ndarray]:
@@ -139,6 +142,24 @@ def test_no_runs_no_figure(tmp_path: Path) -> None:
     study = collect([tmp_path])[0]
     with figure_style():
         assert list(figures_of(study, operating_table(study))) == []
+
+
+@pytest.mark.parametrize("evaluation", ["froc", "roc"])
+def test_a_further_task_has_figures_without_rows_of_its_own(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluation: str) -> None:
+    like = "polyp" if evaluation == "froc" else "frames"
+    monkeypatch.setitem(TASKS, "tb", replace(TASKS[like], name="tb", title="Nodules",
+                                             fractions=(1.0, 0.5)))
+    write_curve_study(tmp_path, "tb", groups=6, per_group=8, inits=("conv1", "fc8"))
+    study = collect([tmp_path])[0]
+    with figure_style():
+        drawn = dict(figures_of(study, operating_table(study)))
+    assert set(drawn) == {"depths", "fractions", "fig10"}
+    assert len(drawn["fractions"].axes) == 2
+    assert drawn["depths"].axes[0].get_xlabel() == (
+        "False Positives Per Frame" if evaluation == "froc" else "1−specificity")
+    page, = write_report([tmp_path], tmp_path / "out")
+    assert "Nodules: phantom" in page.read_text() and "Less training data" in page.read_text()
 
 
 def test_figures_on_less_data_need_less_data(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ import cv2
 import lmdb
 import numpy as np
 
-from data_prep.seal import require_space
 from layerwise.contracts import IndexRow, read_index, write_rows
 from layerwise.errors import InputError, LayerwiseError
+from layerwise.machine import check_free
 
 BATCH = 32                  # rows per transaction: 5 MB of patches, which the cache holds
 _PAGE_BYTES = 4096          # LMDB's overflow pages on every machine Caffe runs on
@@ -55,7 +55,7 @@ def write_set(folder: Path, rows: Sequence[IndexRow], values: Iterable[bytes],
     of values is not the number of rows.
     """
     needed = estimated_bytes(len(rows), value_bytes)
-    require_space(folder.parent, needed)
+    check_free(folder.parent, needed)
     path = folder / "lmdb"
     path.mkdir()
     content = hashlib.sha256()

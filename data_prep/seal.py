@@ -149,11 +149,3 @@ def file_errors(folder: Path) -> Iterator[None]:
         advice = "free some space or choose another data folder" \
             if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another data folder"
         raise InputError(f"{place}: {os.strerror(error.errno)}; {advice}") from error
-
-
-def require_space(folder: Path, needed_bytes: int) -> None:
-    """InputError when the disk of `folder` (existing) has less than `needed_bytes` left."""
-    free = shutil.disk_usage(folder).free
-    if free < needed_bytes:
-        raise InputError(f"{folder}: disk full, {needed_bytes / 1e9:.2f} GB needed but "
-                         f"{free / 1e9:.2f} GB free; free some space or choose another data folder")

@@ -13,6 +13,7 @@ from data_prep.recipe import Recipe
 from data_prep.request import Request, percent
 from layerwise.contracts import Candidate, IndexRow, write_rows
 from layerwise.errors import InputError
+from layerwise.machine import check_free
 from layerwise.tasks import task_named
 
 DATUM_BYTES = 3 * patches.PATCH_PX ** 2 + 32
@@ -105,8 +106,8 @@ def write_sets(recipe: Recipe, dataset: Path, sets: Sequence[PatchSet],
         if not seal.is_sealed(folder, made_from):
             seal.remove(folder)
     missing = [each for each in sets if not seal.is_sealed(dataset / each.name, made_from)]
-    seal.require_space(dataset, sum(lmdb_store.estimated_bytes(each.size, DATUM_BYTES)
-                                    for each in missing))
+    check_free(dataset, sum(lmdb_store.estimated_bytes(each.size, DATUM_BYTES)
+                            for each in missing))
     for each in missing:
         if each.size < each.wanted - each.wanted % each.multiple:
             print(f"{each.name}: {each.size} of {each.wanted} patches; a class has no more")

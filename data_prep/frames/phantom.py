@@ -1,7 +1,7 @@
 """The phantom of the frame task: seeded synthetic colonoscopy videos, half of them spoilt.
 
-The polyp task's renderer draws the view (`render_views`), `degrade` spoils it (`render_video`);
-`write_phantom` writes many videos in the layout of a real data set.
+`colonoscopy` draws the view (`render_views`), `degrade` spoils it (`render_video`); `write_phantom`
+writes many videos in the layout of a real data set.
 """
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.colonoscopy.colon import make_wall
+from data_prep.colonoscopy.endoscope import field_mask, make_endoscope
+from data_prep.colonoscopy.rays import render
+from data_prep.colonoscopy.scene import camera_path, inhabit
+from data_prep.colonoscopy.sensor import expose
 from data_prep.frames.crops import PATCH_PX
 from data_prep.frames.degrade import degrade, draw_faults
 from data_prep.frames.stand_in import Drawn, write_set
-from data_prep.polyp.colon import make_wall
-from data_prep.polyp.endoscope import field_mask, make_endoscope
-from data_prep.polyp.rays import render
-from data_prep.polyp.scene import camera_path, inhabit
-from data_prep.polyp.sensor import expose
 from layerwise.errors import InputError
 
 POLYP_SHARE = 0.5   # of the videos

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.colonoscopy.colon import Wall, make_wall
+from data_prep.colonoscopy.endoscope import field_mask, make_endoscope
+from data_prep.colonoscopy.rays import View, render
+from data_prep.colonoscopy.scene import camera_path, inhabit
+from data_prep.colonoscopy.sensor import expose
 from data_prep.images import png
 from data_prep.parallel import one_by_one, ordered_map
-from data_prep.polyp.colon import Wall, make_wall
 from data_prep.polyp.edge_kinds import LUMEN, SPECULAR, VESSEL
-from data_prep.polyp.endoscope import field_mask, make_endoscope
-from data_prep.polyp.rays import View, render
-from data_prep.polyp.scene import camera_path, inhabit
-from data_prep.polyp.sensor import expose
 from layerwise.contracts import new_folder, write_table
 from layerwise.errors import InputError
 

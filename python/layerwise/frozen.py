@@ -16,8 +16,8 @@ from layerwise.contracts import atomic_text
 from layerwise.depths import depth_named
 from layerwise.errors import refused
 from layerwise.generate import text_of
-from layerwise.launch import check_free
 from layerwise.locks import hold, wait_for
+from layerwise.machine import check_free
 from layerwise.plan import Setting
 from layerwise.prepared import patches_in
 from layerwise.runs import Run, Tail, is_trained, read_json

@@ -1,7 +1,6 @@
 """Starting one run's child processes: its networks, its folder, its training and its scoring."""
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from layerwise.contracts import atomic_text
 from layerwise.depths import depth_named
 from layerwise.errors import InputError
 from layerwise.generate import network_name, text_of
+from layerwise.machine import check_free
 from layerwise.plan import Setting
 from layerwise.runs import (
     CAFFE_LOG,
@@ -162,11 +162,3 @@ def _still_stored(tail: Tail | None) -> bool:
 def disk_needed_bytes(classes: int) -> int:
     """Disk space of a run while it trains: old and new state (weights, momentum) and the best."""
     return 5 * 4 * alexnet.parameters(classes)
-
-
-def check_free(folder: Path, needed_bytes: float) -> None:
-    """InputError when the disk of `folder` has less than `needed_bytes` left."""
-    free = shutil.disk_usage(folder).free
-    if free < needed_bytes:
-        raise InputError(f"{folder}: disk full, {needed_bytes / 1e9:.1f} GB needed but "
-                         f"{free / 1e9:.1f} GB free; free some space or choose another folder")

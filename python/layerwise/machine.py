@@ -1,8 +1,11 @@
-"""Cores and memory that this process may use."""
+"""Cores, memory and disk that this process may use."""
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+
+from layerwise.errors import InputError
 
 GIB = 1 << 30
 GROUP = Path("/sys/fs/cgroup")
@@ -50,3 +53,11 @@ def _container() -> tuple[int, int]:
         return limit, used
     except (OSError, ValueError):
         return (1 << 62, 0)
+
+
+def check_free(folder: Path, needed_bytes: float) -> None:
+    """InputError when the disk of `folder` (existing) has less than `needed_bytes` left."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise InputError(f"{folder}: disk full, {needed_bytes / 1e9:.2f} GB needed but "
+                         f"{free / 1e9:.2f} GB free; free some space or choose another folder")

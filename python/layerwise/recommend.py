@@ -41,7 +41,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Cost:
+class Effort:
     """Networks trained and their work, in multiply-adds, of the search and of a whole sweep."""
 
     trained: int
@@ -68,11 +68,11 @@ class Recommendation:
     no_curve: str
     test: Measured
     test_groups: int
-    cost: Cost
+    cost: Effort
     stand_ins: tuple[str, ...]
 
 
-class Trainer:
+class Trials:
     """Trains, validates and measures what the search asks for."""
 
     def __init__(self, setting: Setting, wanted: Wanted) -> None:
@@ -148,26 +148,26 @@ def recommend(wanted: Wanted) -> Recommendation:
                          "by the error of traced lines; see layerwise sweep")
     setting, no_curve = _prepared(wanted)
     fractions = [100] if no_curve else sorted(wanted.fractions)
-    trainer = Trainer(setting, wanted)
-    found = search(FINE_TUNED, trainer.depths, lambda: trainer.groups)
-    searched = list(trainer.trained)
-    trainer.train([(found.chosen, fraction) for fraction in fractions if fraction < 100])
+    trials = Trials(setting, wanted)
+    found = search(FINE_TUNED, trials.depths, lambda: trials.groups)
+    searched = list(trials.trained)
+    trials.train([(found.chosen, fraction) for fraction in fractions if fraction < 100])
     points: list[Point] = []
     for fraction in fractions:
         one = found.of(found.chosen) if fraction == 100 \
-            else trainer.measured(found.chosen, fraction)
+            else trials.measured(found.chosen, fraction)
         points.append(Point(fraction, _groups_in(setting, fraction), one,
                             gain(one, points[-1].measured, found.groups) if points else None))
-    test, test_groups = trainer.tested(found.chosen)
+    test, test_groups = trials.tested(found.chosen)
     every = [make_run(setting, DEPTHS[name], 100, seed) for seed in wanted.seeds for name in SWEEP]
-    named = (("data", trainer.trained[0].stand_in_data),
-             ("source weights", trainer.trained[0].stand_in_weights))
+    named = (("data", trials.trained[0].stand_in_data),
+             ("source weights", trials.trained[0].stand_in_weights))
     return Recommendation(
         setting.task.name, setting.prepared.name, setting.task.group, setting.task.validation_every,
         found, tuple(points),
         no_curve, test, test_groups,
-        Cost(len(searched), _work(setting, searched, wanted), len(every),
-             _work(setting, every, wanted), len(trainer.trained) - len(searched)),
+        Effort(len(searched), _work(setting, searched, wanted), len(every),
+               _work(setting, every, wanted), len(trials.trained) - len(searched)),
         tuple(f"{what}: {text} (stand-in)" for what, text in named if text))
 
 

@@ -32,6 +32,15 @@ def test_a_tasks_own_code_counts_and_the_pipeline_does_not(task) -> None:
     assert recipe.phantom.write.__module__ in names(*recipe.phantom.code)
 
 
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
+def test_no_task_depends_on_the_code_of_another(task) -> None:
+    recipe = import_module(task.preparer).RECIPE
+    used = names(*recipe.code, *(recipe.phantom.code if recipe.phantom else ()))
+    packages = {other.preparer.rsplit(".", 1)[0] for other in TASKS.values()}
+    assert {package for package in packages if any(name.startswith(package) for name in used)} \
+        == {task.preparer.rsplit(".", 1)[0]}
+
+
 def test_the_digest_changes_with_what_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
                                                   ) -> None:
     """A module that is imported by one that is imported."""

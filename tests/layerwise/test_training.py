@@ -261,7 +261,7 @@ def test_other_settings_in_the_same_folder_are_refused(prepared, uninterrupted):
 
 def test_a_full_disk_is_said_before_training(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 10**6))
-    with pytest.raises(InputError, match="disk full, 0.1 GB needed but 0.0 GB free"):
+    with pytest.raises(InputError, match=r"disk full, 0\.\d\d GB needed but 0\.00 GB free"):
         train_at("scratch-gaussian", setting(prepared, tmp_path))
     assert not list(tmp_path.rglob("*.prototxt"))
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+import tiny
 
 from layerwise import weights
 from layerwise.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("small_table")
+
+@pytest.fixture(scope="module")
+def source_weights(narrow_table, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "random.caffemodel"
+    tiny.write_weights(path)
+    return path
 
 
 def messages():
@@ -134,7 +140,7 @@ def test_transfer_report(source_weights):
     report = weights.transfer_report(weights.read_caffemodel(source_weights), "fc8_polyp", 2)
     actions = {(row.layer, row.blob): (row.action, row.shape) for row in report}
     assert len(report) == len(actions) == 18
-    assert actions["conv1", 0] == ("copied", (96, 3, 11, 11))
+    assert actions["conv1", 0] == ("copied", (8, 3, 11, 11))
     assert actions["fc7", 1] == ("copied", (32,))
     assert actions["fc8_polyp", 0] == ("re-initialised", (2, 32))
     assert actions["fc8", 0] == ("dropped", (1000, 32))

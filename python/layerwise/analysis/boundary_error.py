@@ -37,8 +37,8 @@ def read_boundary_errors(path: Path, cases: Sequence[Case]) -> list[BoundaryErro
     groups = {case.case: case.group for case in cases if case.split == "test"}
     _, table = read_table(path, COLUMNS)
     errors: dict[tuple[str, str], BoundaryError] = {}
-    for number, line in enumerate(table, start=2):
-        where = f"{path}, line {number}"
+    for line in table:
+        where = f"{path}, line {line.number}"
         if groups.get(line["case"]) != line["group"]:
             raise InputError(f"{where}: case {line['case']} of group {line['group']} is no test "
                              "case of cases.csv")

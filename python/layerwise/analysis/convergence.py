@@ -56,7 +56,7 @@ def read_log(path: Path) -> Log:
     """
     _, table = read_table(path, LOG_COLUMNS)
     rows: dict[int, tuple[float | None, float | None]] = {}
-    for number, line in enumerate(table, start=2):
+    for line in table:
         if line["iteration"] == "iteration":
             continue
         try:
@@ -64,7 +64,7 @@ def read_log(path: Path) -> Log:
             values = [float(line[name]) if line[name] else None
                       for name in ("validation_auc", "loss")]
         except ValueError:
-            raise InputError(f"{path}, line {number}: expected a number") from None
+            raise InputError(f"{path}, line {line.number}: expected a number") from None
         for later in [known for known in rows if known >= iteration]:
             del rows[later]  # the run went back to an earlier state and did these again
         rows[iteration] = (values[0], values[1])

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from data_prep.polyp.endoscope import Camera, Endoscope, field_mask, project
-from data_prep.polyp.growths import Bubble
-from data_prep.polyp.rays import View
+from data_prep.colonoscopy.endoscope import Camera, Endoscope, field_mask, project
+from data_prep.colonoscopy.growths import Bubble
+from data_prep.colonoscopy.rays import View
 
 
 def _draw_bubbles(

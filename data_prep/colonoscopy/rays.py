@@ -12,9 +12,9 @@ from typing import Union
 import cv2
 import numpy as np
 
-from data_prep.polyp.colon import COLUMNS, ROW_MM, Z_FIRST_MM, Wall
-from data_prep.polyp.endoscope import Camera, Endoscope, field_mask, pixel_rays
-from data_prep.polyp.growths import Growth, growth_distance, union
+from data_prep.colonoscopy.colon import COLUMNS, ROW_MM, Z_FIRST_MM, Wall
+from data_prep.colonoscopy.endoscope import Camera, Endoscope, field_mask, pixel_rays
+from data_prep.colonoscopy.growths import Growth, growth_distance, union
 
 FAR_MM = 140.0
 _BATCH_COLUMNS = 256

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_prep.polyp.colon import Wall
-from data_prep.polyp.endoscope import Camera, Endoscope, field_mask, pixel_rays
-from data_prep.polyp.growths import Bubble, Growth, make_growth
-from data_prep.polyp.rays import trace, wall_distance
+from data_prep.colonoscopy.colon import Wall
+from data_prep.colonoscopy.endoscope import Camera, Endoscope, field_mask, pixel_rays
+from data_prep.colonoscopy.growths import Bubble, Growth, make_growth
+from data_prep.colonoscopy.rays import trace, wall_distance
 
 
 def _look(yaw: float, pitch: float, roll: float) -> np.ndarray:

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from layerwise.analysis.collect import collect
+from layerwise.analysis.curves import CURVE_FIGURES, draw_curves
 from layerwise.analysis.figures import draw_figures
+from layerwise.analysis.operating import operating_table
 from layerwise.analysis.report import write_report
+from layerwise.analysis.style import figure_style
 from layerwise.analysis.tables import write_tables
 from layerwise.contracts import Case, Score, write_rows, write_scores
 from layerwise.errors import InputError
@@ -115,7 +118,15 @@ def test_figures_tables_and_report(tmp_path: Path) -> None:
              draw_figures([root], tmp_path / "out", "wilson")}
     assert "out/own/scans-mini/severe/depths.png" in drawn
     assert "out/own/scans-mini/mild/fig10.pdf" in drawn and len(drawn) == 12
-    assert any(path.name == "pairs.md" and "severe" in str(path)
-               for path in write_tables([root], tmp_path / "out"))
+    texts = {path.name: path.read_text() for path in write_tables([root], tmp_path / "out")
+             if "severe" in str(path)}
+    assert "higher sensitivity to severe at" in texts["pairs.md"]
+    assert "**Sensitivity to severe [95% interval], group bootstrap**" \
+        in texts["operating-points.md"]
+    study = collect([root])[2]
+    with figure_style():
+        figure = draw_curves(next(one for one in CURVE_FIGURES if one.name == "depths"), study,
+                             operating_table(study))
+    assert "\nsensitivity to severe; bars: 95%, group bootstrap" in figure.texts[-1].get_text()
     pages = write_report([root], tmp_path / "out", "wilson")
     assert "severe against the rest" in pages[2].read_text()

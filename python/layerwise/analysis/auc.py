@@ -41,24 +41,27 @@ def _cell(areas: list[float], ends: list[tuple[float, float] | None]) -> str:
     return f"{np.mean(areas):.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _rows(runs: Sequence[Run], weights: np.ndarray | None) -> list[tuple[str, ...]]:
+Row = tuple["tuple[str, ...]", "Sequence[Run]"]   # cells, and the runs they are of
+
+
+def _rows(runs: Sequence[Run], weights: np.ndarray | None) -> list[Row]:
     """A row per seed of one system, and their mean."""
-    rows: list[tuple[str, ...]] = []
+    rows: list[Row] = []
     areas: list[float] = []
     ends: list[tuple[float, float] | None] = []
     for run in runs:
         head = (title(run.init, run.signs), f"{run.fraction}%")
         marks = run.candidates
         if marks is None or not min(marks.negatives.size, marks.positives.size):
-            rows.append((*head, str(run.seed), "-"))
+            rows.append(((*head, str(run.seed), "-"), [run]))
             continue
         areas.append(area_under_roc(marks.negatives, marks.positives))
         ends.append(None if weights is None else auc_interval(marks, weights))
-        rows.append((*head, str(run.seed), _cell(areas[-1:], ends[-1:])))
+        rows.append(((*head, str(run.seed), _cell(areas[-1:], ends[-1:])), [run]))
     if len(areas) > 1:
         signs = joined(run.signs for run in runs)
-        rows.append((title(runs[0].init, signs), f"{runs[0].fraction}%", "mean",
-                     _cell(areas, ends)))
+        rows.append(((title(runs[0].init, signs), f"{runs[0].fraction}%", "mean",
+                      _cell(areas, ends)), runs))
     return rows
 
 
@@ -67,7 +70,7 @@ def auc_table(study: Study) -> TextTable:
     weights = group_weights(study.test_groups, RESAMPLES, BOOTSTRAP_SEED) \
         if study.test_groups > 1 else None
     keys = dict.fromkeys((run.init, run.fraction) for run in study.runs)
-    rows = tuple(row for key in keys for row in _rows(study.of(*key), weights))
+    rows, runs = zip(*(row for key in keys for row in _rows(study.of(*key), weights)))
     note = f"{study.stand_ins()}. Every candidate is one mark"
     if study.task.evaluation == "froc":
         note += ", several of one lesion are several; missed lesions have none"
@@ -76,4 +79,5 @@ def auc_table(study: Study) -> TextTable:
              "seeds and the ends of their intervals."
              f"{explained(joined(run.signs for run in study.runs))}")
     return TextTable("auc", "AUC of the test candidates [95% interval, group bootstrap]",
-                     ("system", "training data", "seed", "AUC"), rows, note, study.origin())
+                     ("system", "training data", "seed", "AUC"), rows, note,
+                     row_origins=tuple(map(study.origin, runs)))

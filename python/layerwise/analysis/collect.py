@@ -117,6 +117,12 @@ class Study:
         """Number of independent groups (videos, patients, subjects) in the test set."""
         return len({case.group for case in self.cases if case.split == "test"})
 
+    @property
+    def sensitivity(self) -> str:
+        """"sensitivity", of an ROC task with its positive classes: "sensitivity to informative"."""
+        return f"sensitivity to {' or '.join(self.task.classes[1:])}" \
+            if self.task.evaluation == "roc" else "sensitivity"
+
     def stand_ins(self, runs: Sequence[Run] | None = None) -> str:
         """One line naming data and source weights of `runs` (all by default), and differences."""
         return provenance_line(self.dataset, self._configs(runs))

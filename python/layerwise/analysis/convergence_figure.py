@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from layerwise.analysis.collect import Run, Study
 from layerwise.analysis.convergence import band, read_log
@@ -64,6 +65,7 @@ def draw_convergence(study: Study) -> Figure:
     axes.set_xscale("log")
     low, high = axes.get_xlim()               # whole decades, as the paper's axis has them
     axes.set_xlim(10 ** np.floor(np.log10(low)), 10 ** np.ceil(np.log10(high)))
+    axes.xaxis.set_minor_formatter(NullFormatter())   # and labels whole decades only
     axes.set_ylim(0, 1)
     axes.set_xlabel("#mini−batches")
     axes.set_ylabel("AUC")

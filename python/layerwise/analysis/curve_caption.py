@@ -26,7 +26,8 @@ def curve_caption(study: Study, runs: Sequence[Run], points: Sequence[float], ba
                   method: str, width: int) -> list[str]:
     """Lines of `width` characters for the figure that shows `runs` and `bars` at `points`."""
     over = f" over {study.evidence_groups} {study.evidence}" if method == "bootstrap" else ""
-    parts = [f"bars: 95%, {METHOD_NAMES[method]}{over}, shifted sideways"]
+    parts = [study.sensitivity] if study.task.evaluation == "roc" else []
+    parts += [f"bars: 95%, {METHOD_NAMES[method]}{over}, shifted sideways"]
     if method == "idca":
         parts.append("markers lie on the fitted model, lines are step curves")
     if any(len(study.of(run.init, run.fraction)) > 1 for run in runs):

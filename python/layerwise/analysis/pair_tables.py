@@ -118,7 +118,7 @@ def curve_tables(study: Study, compared: Sequence[PairedPoint],
     unresolved = [f"{pair.point:g}" for pair in by_pair[compared[0].row, compared[0].column]
                   if not pair.resolved]
     note = (f"{study.stand_ins()}. {study.evidence_groups} test {study.evidence}. +: the row's "
-            "system is the more sensitive at this operating point, −: the less.")
+            f"system has the higher {study.sensitivity} at this operating point, −: the lower.")
     if unresolved:
         note += (f" °: the test set allows fewer than {MIN_FALSE_POSITIVES} false positives at "
                  f"{', '.join(unresolved)}, which it therefore does not resolve.")
@@ -160,7 +160,9 @@ def _all_numbers(study: Study, name: str, compared: Sequence[PairedPoint]) -> Te
                      f"{study.stand_ins()}. The difference of the step curves and its interval are "
                      "by paired group bootstrap, no interval where all resamples agree or the "
                      "groups are too few; the bars "
-                     f"are those of the figures. {FEW_GROUPS_NOTE}", study.origin())
+                     f"are those of the figures. {FEW_GROUPS_NOTE}",
+                     row_origins=tuple(study.origin([*study.of(pair.row), *study.of(pair.column)])
+                                       for pair in compared))
 
 
 def _ends(pair: PairedPoint) -> tuple[str, str]:
@@ -219,4 +221,5 @@ def _fig9_table(study: Study, inits: Sequence[str]) -> TextTable:
                      ("system", "lumen-intima, ours", "lumen-intima, paper",
                       "media-adventitia, ours", "media-adventitia, paper"), tuple(rows),
                      f"{study.stand_ins()}. Micrometres; SD over regions, the mean over the "
-                     f"training runs.{note}", study.origin())
+                     f"training runs.{note}",
+                     row_origins=tuple(study.origin(study.of(init)) for init in inits))

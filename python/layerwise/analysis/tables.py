@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from layerwise.alexnet import TABLE_I, Layer
-from layerwise.analysis.auc import auc_table
+from layerwise.analysis.auc import Row, auc_table
 from layerwise.analysis.bootstrap import FEW_GROUPS_NOTE
 from layerwise.analysis.collect import Study, collect
 from layerwise.analysis.compare import compare_curves, compare_errors, resample
@@ -40,16 +40,18 @@ def _cell(interval: Interval, method: str) -> str:
     return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]{used}{doubt}"
 
 
-def _rows(study: Study, operating: Operating, method: str) -> list[tuple[str, ...]]:
+def _rows(study: Study, operating: Operating, method: str) -> list[Row]:
+    """A row per seed, and their mean."""
     init, share = operating.init, f"{operating.fraction}%"
-    rows = [(title(init, run.signs), share, str(run.seed),
-             *(_cell(one, method) for one in intervals))
-            for run, intervals in zip(study.of(init, operating.fraction),
-                                      operating.intervals[method])]
+    runs = study.of(init, operating.fraction)
+    rows: list[Row] = [
+        ((title(init, run.signs), share, str(run.seed),
+          *(_cell(one, method) for one in intervals)), [run])
+        for run, intervals in zip(runs, operating.intervals[method])]
     if len(rows) > 1:
-        rows.append((title(init, study.signs(init, operating.fraction)), share, "mean",
-                     *(_cell(operating.mean(method, point), method)
-                       for point in operating.points)))
+        rows.append(((title(init, study.signs(init, operating.fraction)), share, "mean",
+                      *(_cell(operating.mean(method, point), method)
+                        for point in operating.points)), runs))
     return rows
 
 
@@ -97,11 +99,16 @@ def operating_tables(study: Study, table: Table) -> list[TextTable]:
     columns = ("system", "training data", "seed",
                *(point_label(study.task, point) + ("" if resolved(point, marks) else " °")
                  for point in points_of(study.task)))
-    return [TextTable(
-        f"operating-{method}", f"Sensitivity [95% interval], {METHOD_NAMES[method]}", columns,
-        tuple(row for operating in table.values() for row in _rows(study, operating, method)),
-        f"{note} {_LIMITS[method]}{_exceptions(table, method)}", study.origin())
-        for method in METHODS]
+    tables = []
+    for method in METHODS:
+        rows, runs = zip(*(row for operating in table.values()
+                           for row in _rows(study, operating, method)))
+        tables.append(TextTable(
+            f"operating-{method}",
+            f"S{study.sensitivity[1:]} [95% interval], {METHOD_NAMES[method]}", columns, rows,
+            f"{note} {_LIMITS[method]}{_exceptions(table, method)}",
+            row_origins=tuple(map(study.origin, runs))))
+    return tables
 
 
 def table_i() -> TextTable:

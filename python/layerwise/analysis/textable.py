@@ -23,7 +23,8 @@ class TextTable:
     """Title, column heads and rows of equal length; `note` stands under the table.
 
     origin: columns, as (head, value), that the CSV repeats in every row: it has no note, and a
-    number should not be parted from the data it comes from.
+    number should not be parted from the data it comes from. row_origins: where they differ, those
+    of each row instead.
     """
 
     name: str
@@ -32,8 +33,12 @@ class TextTable:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     origin: tuple[tuple[str, str], ...] = ()
+    row_origins: tuple[tuple[tuple[str, str], ...], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.row_origins and len(self.row_origins) != len(self.rows):
+            raise ValueError(f"table {self.name}: {len(self.row_origins)} origins of "
+                             f"{len(self.rows)} rows")
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"table {self.name}: row {row} has not {len(self.columns)} cells")
@@ -61,8 +66,10 @@ class TextTable:
         """RFC 4180 with plain newlines."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([*self.columns, *(head for head, _ in self.origin)])
-        writer.writerows([*row, *(value for _, value in self.origin)] for row in self.rows)
+        origins = self.row_origins or (self.origin,) * len(self.rows)
+        writer.writerow([*self.columns, *(head for head, _ in (*origins, self.origin)[0])])
+        writer.writerows([*row, *(value for _, value in origin)]
+                         for row, origin in zip(self.rows, origins))
         return buffer.getvalue()
 
     def latex(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from synthetic import write_boundary_study, write_curve_study, write_log, write_result
 
@@ -204,6 +205,24 @@ def test_nan_is_visible_in_the_convergence_figure(tmp_path: Path) -> None:
         assert [line.get_xdata().tolist() for line in crosses] == [[410]]
         assert "gave no AUC (NaN)" in figure.texts[-1].get_text()
         assert figure.axes[0].get_xscale() == "log"
+
+
+def test_labels_of_the_convergence_figure_stand_apart(tmp_path: Path) -> None:
+    """20 to 80 mini-batches: within one decade Matplotlib would label 2, 3, 4 and 6 x 10 too."""
+    write_curve_study(tmp_path, "polyp", groups=3, per_group=5, inits=("conv1",))
+    log = tmp_path / "polyp/phantom/conv1/100/0/log.csv"
+    log.write_text("iteration,epoch,lr,loss,validation_auc,seconds\n" + "".join(
+        f"{20 * i},0,0.001,0.5,0.7,{i}\n" for i in range(1, 5)))
+    with figure_style():
+        figure = draw_convergence(collect([tmp_path])[0])
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        axis = figure.axes[0].xaxis
+        labels = [tick.label1 for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())]
+        figure.draw(renderer)
+        boxes = sorted((label.get_window_extent(renderer) for label in labels
+                        if label.get_text() and label.get_visible()), key=lambda box: box.x0)
+    assert len(boxes) >= 2
+    assert all(right.x0 - left.x1 > 4 for left, right in zip(boxes, boxes[1:]))   # pixels: a digit
 
 
 @pytest.mark.parametrize("change", [{"truth": np.zeros((2, 5))}, {"roi": np.zeros((0, 0))},

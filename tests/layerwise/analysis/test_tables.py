@@ -187,6 +187,20 @@ def test_how_training_ended_is_marked(tmp_path: Path) -> None:
         "fc8. § not learnt (its best validation AUC is below 0.6): FT:only fc8." in text
 
 
+def test_source_weights_stand_beside_those_who_have_them(tables: Path) -> None:
+    """Scratch and handcrafted started from nothing."""
+    folder = tables / "polyp/phantom"
+    for name in ("auc", "operating-idca", "operating-bootstrap"):
+        weights = {row["system"]: row["source weights"]
+                   for row in csv.DictReader((folder / f"{name}.csv").open())}
+        assert weights == {system: "" if "scratch" in system or "hand" in system
+                           else "distilled stand-in" for system in weights}
+    weights = {(row["row"], row["column"]): row["source weights"] for row in csv.DictReader(
+        (folder / "table-S1-numbers.csv").open())}
+    assert weights["handcrafted", "scratch-gaussian"] == ""
+    assert weights["handcrafted", "conv1"] == "distilled stand-in"
+
+
 def test_no_number_is_parted_from_its_stand_in(tables: Path) -> None:
     """Every table of every file says what data it comes from; the paper's own say that."""
     written = list(tables.glob("*/phantom/*"))

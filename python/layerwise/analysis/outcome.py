@@ -7,10 +7,10 @@ from pathlib import Path
 from layerwise.errors import InputError
 from layerwise.runs import read_json
 
-IMPROVING, UNLEARNT = "‡", "§"
+IMPROVING, NEAR_CHANCE = "‡", "§"
 LEARNT_AUC = 0.6   # of validation: less cannot be told from chance with some hundred patches
 SIGNS = {IMPROVING: "still improving when training ended (its best validation was the last)",
-         UNLEARNT: f"not learnt (its best validation AUC is below {LEARNT_AUC:g})"}
+         NEAR_CHANCE: f"near chance in validation (its best AUC is below {LEARNT_AUC:g})"}
 
 
 def signs_of(path: Path) -> str:
@@ -26,7 +26,7 @@ def signs_of(path: Path) -> str:
             raise InputError(f"{path}: key {key} is missing")
     improving = result["ended_by"] != "patience" \
         and result["best_iteration"] == result["iterations"]
-    return IMPROVING * improving + UNLEARNT * (not result["best_auc"] >= LEARNT_AUC)
+    return IMPROVING * improving + NEAR_CHANCE * (not result["best_auc"] >= LEARNT_AUC)
 
 
 def joined(signs: Iterable[str]) -> str:

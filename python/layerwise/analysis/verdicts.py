@@ -6,8 +6,9 @@ saw the same test set, and that another training run would give another network.
 several contrasts is supported when each is, and contradicted when any is (see claim_rules for the
 levels); the interval shown is that of the contrast that stands in its way most. Without MIN_SEEDS
 training runs of each system in it nothing is decided: one run each tells two networks apart, not
-two ways of training. Nor does a comparison decide with a run in it that has not learnt (see
-`outcome`): a failed training shows neither that a depth is worse nor that the other is better.
+two ways of training. Nor does a comparison decide with a run in it that is near chance in
+validation (see `outcome`): a failed training shows neither that a depth is worse nor that the other
+is better.
 Claims about less data stay undecided: all runs at a fraction share one draw of the reduced set.
 """
 from __future__ import annotations
@@ -35,7 +36,7 @@ from layerwise.analysis.convergence import converged, log2_ratio, read_log
 from layerwise.analysis.convergence_figure import logged
 from layerwise.analysis.marks import resolved
 from layerwise.analysis.operating import point_label, points_of
-from layerwise.analysis.outcome import IMPROVING, SIGNS, UNLEARNT
+from layerwise.analysis.outcome import IMPROVING, NEAR_CHANCE, SIGNS
 from layerwise.analysis.systems import names
 
 MIN_GROUPS = 6   # fewer cannot give p < 0.05 (2^(1 - 5) is 0.06)
@@ -137,13 +138,13 @@ def _runs(contrast: Contrast, source: Resampled) -> int:
 
 @dataclass(frozen=True)
 class _Found:
-    """One contrast: verdict, the evidence behind it, its training runs, whether all have learnt."""
+    """One contrast: verdict, the evidence behind it, its training runs, whether above chance."""
 
     measured: Measured
     contrast: Contrast
     evidence: int
     runs: int
-    learnt: bool
+    above_chance: bool
 
 
 def _decide_all(claim: Claim, study: Study, source: Resampled,
@@ -159,8 +160,8 @@ def _decide_all(claim: Claim, study: Study, source: Resampled,
         elif points:
             one = _measure(claim, contrast, source, points, study.task.evaluation == "boundary")
         if one is not None:
-            learnt = not _remarks(study, [contrast], UNLEARNT)
-            found.append(_Found(one, contrast, count, runs, learnt))
+            above_chance = not _remarks(study, [contrast], NEAR_CHANCE)
+            found.append(_Found(one, contrast, count, runs, above_chance))
     return found
 
 
@@ -179,10 +180,10 @@ def judge(claim: Claim, study: Study, source: Resampled) -> Verdict:
                        reason="; ".join([_nothing(study, claim, bool(used or others)),
                                          *unfinished]))
     worst = min(found, key=lambda one: (*one.measured.rank(claim.kind), one.evidence))
-    # Support rests on all contrasts, contradiction on one that has runs for it which have learnt.
+    # Support rests on all contrasts, contradiction on one that has runs for it above chance.
     against = [one for one in found if one.measured.verdict == "contradicted"]
-    if worst.runs < MIN_SEEDS or not worst.learnt:
-        worst = max(against, key=lambda one: (one.learnt, one.runs), default=worst)
+    if worst.runs < MIN_SEEDS or not worst.above_chance:
+        worst = max(against, key=lambda one: (one.above_chance, one.runs), default=worst)
     runs = min(one.runs for one in found) if worst.measured.verdict == "supported" else worst.runs
     verdict, reasons = worst.measured.verdict, [worst.measured.blocked]
     missing = len(claim.contrasts) - len(found)
@@ -197,10 +198,10 @@ def judge(claim: Claim, study: Study, source: Resampled) -> Verdict:
         reasons.append(ONE_RUN if runs == 1 else f"{runs} training runs of a system, at least "
                        f"{MIN_SEEDS} are needed")
         verdict = "undecided"
-    unlearnt = [] if unfinished else _remarks(
-        study, [one.contrast for one in ([worst] if worst in against else found)], UNLEARNT)
-    if unlearnt:
-        reasons += unlearnt
+    near_chance = [] if unfinished else _remarks(
+        study, [one.contrast for one in ([worst] if worst in against else found)], NEAR_CHANCE)
+    if near_chance:
+        reasons += near_chance
         verdict = "undecided"
     if any(fraction < 100 for _, fraction in worst.contrast.plus + worst.contrast.minus):
         reasons.append(ONE_DRAW)

@@ -253,7 +253,7 @@ def initialisers(root: Path) -> Verdict:
                 if one.claim == "frames-initialisers")
 
 
-def test_a_run_that_has_not_learnt_decides_nothing(tmp_path: Path) -> None:
+def test_a_run_near_chance_decides_nothing(tmp_path: Path) -> None:
     """Neither that it loses nor that it wins; a comparison without it still contradicts."""
     write_curve_study(tmp_path, "frames", seeds=3, groups=12, per_group=30,
                       inits=("conv1", "conv4", "conv5", "fc8", "scratch-gaussian", "handcrafted"))
@@ -265,7 +265,7 @@ def test_a_run_that_has_not_learnt_decides_nothing(tmp_path: Path) -> None:
     write_result(runs / "fc8/100/1", best_auc=0.52)
     shallow = found("frames-scratch-shallow")
     assert shallow.low > 0 and shallow.verdict == "undecided"
-    assert shallow.reason == "§ not learnt (its best validation AUC is below 0.6): FT:only fc8"
+    assert shallow.reason == "§ near chance in validation (its best AUC is below 0.6): FT:only fc8"
     write_result(runs / "fc8/100/1")
     assert found("frames-scratch-shallow").verdict == "supported"
     for seed in "012":       # now neither conv4 nor conv5 outperforms only fc8

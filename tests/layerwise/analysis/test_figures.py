@@ -102,10 +102,10 @@ def test_captions_name_runs_to_be_read_with_care(tmp_path: Path) -> None:
             captions |= {f"{study.task.name} {name}": " ".join(figure.texts[-1].get_text().split())
                          for name, figure in figures_of(study, table)}
     still = "‡ still improving when training ended (its best validation was the last): FT:conv1-fc8"
-    unlearnt = "§ not learnt (its best validation AUC is below 0.6): AlexNet scratch"
+    near_chance = "§ near chance in validation (its best AUC is below 0.6): AlexNet scratch"
     assert all(still in caption for caption in captions.values()) and len(captions) == 6
-    assert f"{unlearnt}, AlexNet scratch at 10%" in captions["frames fig6b"]
-    assert f"{unlearnt}" in captions["frames fig10"] and "10%" not in captions["frames fig10"]
+    assert f"{near_chance}, AlexNet scratch at 10%" in captions["frames fig6b"]
+    assert f"{near_chance}" in captions["frames fig10"] and "10%" not in captions["frames fig10"]
 
 
 def test_no_bar_is_cut_off(results: Path) -> None:

@@ -9,6 +9,7 @@ not finished.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -43,6 +44,8 @@ def dataset_name(request: Request) -> str:
         parts.append(f"seed{request.seed}")
     if request.test_fraction != Request.test_fraction:
         parts.append(f"test{percent(request.test_fraction)}")
+    if request.negative:
+        parts.append("negative_" + re.sub(r"[^\w.]+", "_", request.negative))
     if request.upright:
         parts.append("upright")
     if request.patch_side != Request.patch_side:
@@ -85,7 +88,13 @@ def _prepare(recipe: Recipe, request: Request, source: Path, dataset: Path) -> N
     if _is_finished(dataset, made_from, sets.set_names(request.fractions)):
         _print_warnings(seal.read_json(dataset / SUMMARY).get("warnings", ()))
         return
-    if seal.read_json(dataset / SUMMARY).get("made_from") != made_from:
+    before = seal.read_json(dataset / SUMMARY)
+    if before.get("made_from") != made_from:
+        if before.get("source", str(source.resolve())) != str(source.resolve()) \
+                and before["made_from"]["inputs_sha256"] != inputs:
+            raise InputError(f"{dataset} holds what was made of {before['source']}, other images "
+                             f"than in {source}: choose another --data folder, rename one of the "
+                             "two sources, or delete it")
         (dataset / SUMMARY).unlink(missing_ok=True)     # else only sets are added to it
     try:
         # Who learns is known before there are candidates where these have to be learnt.
@@ -191,7 +200,8 @@ def _summarise(recipe: Recipe, request: Request, source: Path, dataset: Path,
     # Nobody has the paper's private data: whatever the images are, they stand in for them.
     stand_in = (recipe.origin(source) or None) if request.source else "phantom"
     seal.write_json(dataset / SUMMARY, {
-        "task": recipe.task, "dataset": dataset.name, "stand_in": stand_in,
+        "task": recipe.task, "dataset": dataset.name, "source": str(source.resolve()),
+        "stand_in": stand_in,
         "seed": request.seed,
         "settings": {"profile": request.profile.name, "test_fraction": request.test_fraction,
                      "fractions": list(request.fractions)},

@@ -31,7 +31,7 @@ def main():
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["image", *(f"p_{name}" for name in facts["classes"])])
     for name in images:
-        image = cv2.imread(name, cv2.IMREAD_COLOR)
+        image = cv2.imread(name, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if image is None:
             sys.exit(f"{name}: no image that OpenCV reads")
         patch = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)

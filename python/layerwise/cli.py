@@ -187,7 +187,7 @@ def sweep(task: str, depths: str | None, fractions: list[int], seeds: list[int],
     from layerwise.session import check, system_names
     from layerwise.sweep import sweep as run_all
 
-    names = system_names(depths.split(",") if depths else None, task)
+    names = system_names(depths.split(",") if depths is not None else None, task)
     options = slurm.settled(options, launcher)
     if launcher == "slurm" and not slurm.is_inside():
         outcomes, folder, python = slurm.launch(sys.argv[1:], options)

@@ -237,8 +237,10 @@ def _check_columns(path: Path, header: Sequence[str], columns: Sequence[str]) ->
     unknown = [name for name in header if name not in columns]
     for what, names in (("missing", missing), ("unknown", unknown)):
         if names:
-            raise InputError(f"{path}: {what} column {', '.join(names)}; "
-                             f"expected {', '.join(columns)}")
+            other = set(";\t") & set("".join(header))
+            hint = " (separated by ; or tabs? use commas)" if other else ""
+            raise InputError(f"{path}: {what} column {', '.join(names)}; expected "
+                             f"{', '.join(columns)}, found {', '.join(header)}{hint}")
 
 
 def _convert(path: Path, number: int, name: str, kind: str, text: str) -> Any:

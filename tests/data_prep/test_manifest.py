@@ -51,6 +51,10 @@ def test_optional_columns(tmp_path: Path) -> None:
         read_columns(table, ["case", "group"], ["split"])
     with pytest.raises(InputError, match="unknown column split"):
         read_columns(table, ["case"])
+    table.write_text("split;case\ntrain;1\n")
+    with pytest.raises(InputError, match="missing column case; expected case, found split;case "
+                                         r"\(separated by ; or tabs\? use commas\)$"):
+        read_columns(table, ["case"])
 
 
 def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:

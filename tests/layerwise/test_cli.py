@@ -32,6 +32,7 @@ def test_every_verb_explains_itself(verb):
 @pytest.mark.parametrize("arguments, message", [
     (["train", "polyps", "conv1"], "unknown task 'polyps'; the tasks are polyp, pe, frames, cimt"),
     (["train", "polyp", "conv6"], "unknown depth 'conv6'"),
+    (["sweep", "polyp", "--depths", ""], "unknown depth ''"),
     (["train", "polyp", "fc8", "--profile", "huge"], "unknown profile 'huge'; the profiles are"),
     (["sweep", "polyp", "--seeds", "1,two"], "'1,two' is no list of different integers from 1"),
     (["sweep", "polyp", "--seeds", "1,1"], "'1,1' is no list of different integers"),

@@ -103,14 +103,26 @@ def test_a_new_label_or_negative_class_makes_new_sets(tmp_path: Path,
     folder = write_images(tmp_path / "scans")
     dataset = prepare.prepare(wanted(folder, fractions=(1.0,)))
     first = (dataset / "candidates.csv").read_text()
-    prepare.prepare(wanted(folder, fractions=(1.0,), negative="benign"))
-    second = (dataset / "candidates.csv").read_text()
+    other = prepare.prepare(wanted(folder, fractions=(1.0,), negative="benign"))
+    assert other.name == "scans-mini-negative_benign"
+    second = (other / "candidates.csv").read_text()
     manifest = (folder / "manifest.csv").read_text()
     (folder / "manifest.csv").write_text(manifest.replace("000.png,normal", "000.png,benign"))
     prepare.prepare(wanted(folder, fractions=(1.0,)))
     third = (dataset / "candidates.csv").read_text()
     assert len({first, second, third}) == 3
     assert contracts.read_candidates(dataset / "candidates.csv")[0].label == 1
+
+
+def test_another_folder_of_the_same_name_does_not_replace_the_first(
+        tmp_path: Path, images: Path, wanted: Callable[..., Request]) -> None:
+    dataset = prepare.prepare(wanted(images))
+    before = (dataset / "source.json").read_bytes()
+    other = write_images(tmp_path / "other" / images.name, groups=24)
+    with pytest.raises(InputError, match=f"holds what was made of {images}, other images than in "
+                                         f"{other}: choose another --data folder"):
+        prepare.prepare(wanted(other))
+    assert (dataset / "source.json").read_bytes() == before
 
 
 def test_boxes_and_upright_views(tmp_path: Path, wanted: Callable[..., Request]) -> None:

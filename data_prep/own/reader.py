@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -28,6 +28,7 @@ Box = tuple[float, float, float, float]     # x, y of the top left corner, w, h;
 PATH_COLUMNS, BOX_COLUMNS = ("path", "image"), ("x", "y", "w", "h")
 SUFFIXES = (*images.IMAGE_SUFFIXES, *DICOM_SUFFIXES)
 LAYOUT = "manifest.csv (path, label, group), or one folder for each class"
+SIDES = ("train", "training", "val", "valid", "validation", "test", "testing")
 _NAME = re.compile(r"[^,/\\\"\x00-\x1f]{1,60}")
 
 
@@ -60,7 +61,9 @@ def read_images(source: Path, negative: str = "") -> list[OwnImage]:
 
     Raises InputError naming file and line for: no such source, unknown or missing column, missing
     or repeated image, a box without area, an image without a group, a single group, a split that is
-    incomplete or cuts through a group, fewer than two classes, a class name that no file can have.
+    incomplete or cuts through a group, fewer than two classes, a class name that no file can have
+    or that differs from another in case only; and of folders: those of a split, one without an
+    image, an image deeper than CLASS/GROUP/.
     """
     table, lines = _lines(source)
     label_of = {name: label for label, name in enumerate(_classes(table, lines, negative))}
@@ -104,6 +107,12 @@ def _classes(table: Path, lines: Sequence[Line], negative: str) -> tuple[str, ..
     if negative and negative not in counts:
         raise InputError(f"{table}: no image of class {negative!r}, the negative one; the classes "
                          f"are {', '.join(names)}")
+    written: dict[str, str] = {}
+    for name in names:
+        other = written.setdefault(name.strip().casefold(), name)
+        if other != name:
+            raise InputError(f"{table}: classes {other!r} and {name!r} differ only in case or "
+                             "blanks; give both the same name")
     first = negative or max(names, key=lambda name: counts[name])
     return (first, *(name for name in names if name != first))
 
@@ -156,16 +165,42 @@ def _from_folders(folder: Path) -> list[Line]:
     classes = [path for path in _visible(folder) if path.is_dir()]
     if not classes:
         raise InputError(f"{folder}: neither {manifest.MANIFEST} nor folders; expected {LAYOUT}")
+    _check_layout(folder, classes)
     nested = [Line(path, one.name, group.name, "", None) for one in classes
               for group in _visible(one) if group.is_dir() for path in _images(group)]
     flat = [(path, one.name) for one in classes for path in _images(one)]
     if nested and flat:
         raise InputError(f"{flat[0][0]}: beside folders of groups; put it into the folder of its "
                          "group")
-    if not nested and not flat:
-        raise InputError(f"{folder}: no images ({', '.join(SUFFIXES)}) in "
-                         f"{', '.join(one.name for one in classes)}")
     return nested or _with_groups(folder, flat)
+
+
+def _check_layout(folder: Path, classes: Sequence[Path]) -> None:
+    """Raises InputError for folders of a split, too deep an image, a folder without an image."""
+    sides = [one for one in classes if one.name.lower() in SIDES]
+    if len(sides) >= min(2, len(classes)):     # one among others may be a class: trains and cars
+        raise InputError(f"{sides[0]}: the name of a side of the split, not of a class; expected "
+                         "one folder for each class (CLASS/GROUP/image), or a "
+                         f"{manifest.MANIFEST} with the columns path, label, group, split")
+    for one in classes:
+        groups = [path for path in _visible(one) if path.is_dir()]
+        for group in groups:
+            deep = next(_deeper(group), None)
+            if deep:
+                raise InputError(f"{deep}: deeper than CLASS/GROUP/image; move it into the "
+                                 "folder of its group, or name the folder above the classes")
+        for place in groups or [one]:
+            if not _images(place):
+                raise InputError(f"{place}: no image in it ({', '.join(SUFFIXES)}); add or "
+                                 "convert its images, or remove the folder")
+
+
+def _deeper(folder: Path) -> Iterator[Path]:
+    """Images in the folders of a folder, however deep."""
+    for path in _visible(folder):
+        if path.is_dir():
+            yield from _images(path)
+            yield from _deeper(path)
 
 
 def _with_groups(folder: Path, flat: Sequence[tuple[Path, str]]) -> list[Line]:

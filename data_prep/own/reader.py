@@ -6,6 +6,8 @@
 * a folder for each class, and in it either a folder for each group, or the images, with one CSV
   beside the class folders that names their groups (columns frame and group, see `manifest`).
 
+Files in the folders are images by their suffix, or DICOM by their content.
+
 A group is what must not be split: all images of one patient, video or specimen. The negative class
 is label 0; the others follow by name.
 """
@@ -18,6 +20,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Optional
+
+from pydicom.misc import is_dicom
 
 from data_prep import images, manifest
 from data_prep.own.pixels import DICOM_SUFFIXES
@@ -57,7 +61,7 @@ class Line(NamedTuple):
 
 
 def read_images(source: Path, negative: str = "") -> list[OwnImage]:
-    """All images of a folder or a table, sorted by case; no image is opened.
+    """All images of a folder or a table, sorted by case; no image is decoded.
 
     Raises InputError naming file and line for: no such source, unknown or missing column, missing
     or repeated image, a box without area, an image without a group, a single group, a split that is
@@ -191,8 +195,9 @@ def _check_layout(folder: Path, classes: Sequence[Path]) -> None:
                                  "folder of its group, or name the folder above the classes")
         for place in groups or [one]:
             if not _images(place):
-                raise InputError(f"{place}: no image in it ({', '.join(SUFFIXES)}); add or "
-                                 "convert its images, or remove the folder")
+                raise InputError(f"{place}: no image in it ("
+                                 f"{', '.join(images.IMAGE_SUFFIXES)}, DICOM); add or convert its "
+                                 "images, or remove the folder")
 
 
 def _deeper(folder: Path) -> Iterator[Path]:
@@ -211,10 +216,11 @@ def _with_groups(folder: Path, flat: Sequence[tuple[Path, str]]) -> list[Line]:
     table = manifest.group_table(folder)
     files: dict[str, Path] = {}
     for path, _ in flat:
-        if path.stem in files:
-            raise InputError(f"{path}: duplicate image, {files[path.stem]} has the same name; give "
+        stem = _suffixed(path).stem
+        if stem in files:
+            raise InputError(f"{path}: duplicate image, {files[stem]} has the same name; give "
                              "each image a name of its own")
-        files[path.stem] = path
+        files[stem] = path
     members = manifest.grouped_frames(table, files, f"the folders of {folder}")
     label_of = {path: label for path, label in flat}
     return [Line(files[stem], label_of[files[stem]], group, split, None)
@@ -227,9 +233,22 @@ def _visible(folder: Path) -> Iterable[Path]:
 
 def _images(folder: Path) -> list[Path]:
     return [path for path in _visible(folder)
-            if path.is_file() and path.suffix.lower() in SUFFIXES]
+            if path.is_file() and (path.suffix.lower() in SUFFIXES or _is_dicom(path))]
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        return is_dicom(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _relative(path: Path, source: Path) -> Path:
     root = source if source.is_dir() else source.parent
-    return path.relative_to(root) if path.is_relative_to(root) else path
+    named = _suffixed(path)
+    return named.relative_to(root) if named.is_relative_to(root) else named
+
+
+def _suffixed(path: Path) -> Path:
+    """The path with a suffix of an image: of DICOM's usual names, 1.2.840.7, the end is none."""
+    return path if path.suffix.lower() in SUFFIXES else path.with_name(path.name + ".dcm")

@@ -10,7 +10,7 @@ from layerwise.errors import InputError
 
 
 def write(folder: Path, text: str, *names: str) -> Path:
-    """A table, and an empty file for each name: the reader opens no image."""
+    """A table, and an empty file for each name: the reader decodes no image."""
     put(folder, *names)
     (folder / "manifest.csv").write_text(text)
     return folder
@@ -74,6 +74,24 @@ def test_folders_of_classes_and_a_table_of_groups(tmp_path: Path) -> None:
     (tmp_path / "groups.csv").write_text("frame,patient\na,1\nb.jpg,2\nc,2\n")
     assert [(one.case, one.group, one.regions[0][0]) for one in read_images(tmp_path)] == [
         ("cat/a", "1", 1), ("dog/b", "2", 0), ("dog/c", "2", 0)]
+
+
+def test_dicom_in_folders_is_known_by_its_content(tmp_path: Path) -> None:
+    put(tmp_path, "cat/1.2.840.1", "cat/1.2.840.2", "dog/IM0", "dog/notes.txt")
+    for name in ("cat/1.2.840.1", "cat/1.2.840.2", "dog/IM0"):
+        (tmp_path / name).write_bytes(b"\0" * 128 + b"DICM")
+    (tmp_path / "groups.csv").write_text("frame,group\n1.2.840.1,1\n1.2.840.2,1\nIM0,2\n")
+    assert [(one.case, one.image_path.name) for one in read_images(tmp_path)] == [
+        ("cat/1.2.840.1", "1.2.840.1"), ("cat/1.2.840.2", "1.2.840.2"), ("dog/IM0", "IM0")]
+    (tmp_path / "dog" / "IM0").write_bytes(b"")
+    with pytest.raises(InputError, match="dog: no image in it"):
+        read_images(tmp_path)
+
+
+def test_files_without_a_known_suffix_in_a_table(tmp_path: Path) -> None:
+    text = "path,label,group\n1.2.840.1,a,1\n1.2.840.2,b,2\n"
+    assert [one.case for one in read_images(write(tmp_path, text, "1.2.840.1", "1.2.840.2"))] == [
+        "1.2.840.1", "1.2.840.2"]
 
 
 @pytest.mark.parametrize("text, message", [

@@ -210,7 +210,7 @@ def _summarise(recipe: Recipe, request: Request, source: Path, dataset: Path,
         "sha256": {name: seal.file_digest(dataset / name)
                    for name in ("cases.csv", "candidates.csv")}})
     print(dataset.name + (f": {stand_in} (stand-in)" if stand_in else ""))
-    for split, row in counts.items():
+    for split, row in counts.items() if task.classes else ():     # your own have lines per class
         print(f"  {split}: " + ", ".join(f"{value} {key.replace('_', ' ')}"
                                          for key, value in row.items()))
     if task.evaluation == "froc":   # elsewhere nothing is searched for, and nothing missed

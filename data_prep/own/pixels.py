@@ -1,4 +1,4 @@
-"""Pixels of any image as 8-bit BGR: PNG, JPEG, TIFF, and single-frame DICOM.
+"""Pixels of any image as 8-bit BGR: PNG, JPEG, single-page TIFF, and single-frame DICOM.
 
 DICOM values become grey levels by the file's own window (its VOI LUT, or the first of its window
 centres and widths, PS3.3 C.11.2); without one, by the full range that BitsStored allows after the
@@ -8,6 +8,7 @@ MONOCHROME1 (high is dark) is inverted.
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from data_prep import images
 from data_prep.dicom_file import GREY, is_dicom, reading
 from layerwise.errors import InputError
 
+_TIFF_KINDS = {b"II*\0": ("<", False), b"MM\0*": (">", False),     # byte order, BigTIFF
+               b"II+\0": ("<", True), b"MM\0+": (">", True)}
 DICOM_SUFFIXES = (".dcm", ".dicom")
 
 
@@ -39,7 +42,38 @@ def stored(path: Path, data: bytes) -> np.ndarray:
     """
     if is_dicom(data) or path.suffix.lower() in DICOM_SUFFIXES:
         return _dicom(path, data)
+    pages = _tiff_pages(data)
+    if pages > 1:
+        raise InputError(f"{path}: {pages} pages; export the pages you labelled as single images")
     return images.decode(path, data)
+
+
+def _tiff_pages(data: bytes) -> int:
+    """Pages of a TIFF file, 0 of any other; thumbnails and masks (NewSubfileType) are none.
+
+    TIFF 6.0, section 2, and BigTIFF. Directories that are damaged are not counted.
+    """
+    order, big = _TIFF_KINDS.get(data[:4], ("", False))
+    if not order:
+        return 0
+    length, offset, entry, value = ("Q", "Q", 20, 12) if big else ("H", "I", 12, 8)
+    place, seen, pages = 8 if big else 4, set[int](), 0
+    try:
+        while True:
+            start, = struct.unpack_from(order + offset, data, place)
+            if start == 0 or start in seen:
+                return pages
+            seen.add(start)
+            entries, = struct.unpack_from(order + length, data, start)
+            first = start + struct.calcsize(order + length)
+            place = first + entries * entry
+            struct.unpack_from(order + offset, data, place)     # the directory is whole
+            tags = {struct.unpack_from(order + "H", data, at)[0]: at + value
+                    for at in range(first, place, entry)}
+            kind = struct.unpack_from(order + "I", data, tags[254])[0] if 254 in tags else 0
+            pages += not kind & 0b101
+    except (struct.error, OverflowError):     # beyond the file's end, or any file's
+        return pages
 
 
 def _dicom(path: Path, data: bytes) -> np.ndarray:

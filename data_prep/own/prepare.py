@@ -4,17 +4,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from data_prep import images, manifest
+from data_prep import images, manifest, sets
 from data_prep import prepare as common
 from data_prep.own import division, oddities, pixels, reader, views
 from data_prep.recipe import Detection, Inspection, Recipe
 from data_prep.request import Request
-from layerwise.contracts import BoxCandidate
+from layerwise.contracts import BoxCandidate, read_candidates, read_cases
 from layerwise.errors import InputError
 
 MOST_REGIONS = 10_000     # of one image
@@ -70,18 +71,51 @@ def classes(source: Path, negative: str = "") -> tuple[str, ...]:
     return reader.read_classes(source, negative)
 
 
-def recipe_for(request: Request) -> Recipe:
-    """The recipe with what the request says of negative class and views."""
+def _source(request: Request) -> Path:
     if request.source is None:
         raise InputError(f"task {RECIPE.task} has no phantom; name your images by --images")
+    return request.source
 
+
+def recipe_for(request: Request) -> Recipe:
+    """The recipe with what the request says of negative class and views."""
     return replace(
         RECIPE, read=functools.partial(reader.read_images, negative=request.negative),
         views=views.UPRIGHT if request.upright else views.ALL,
         warn=functools.partial(oddities.warnings,
-                               classes=classes(request.source, request.negative)))
+                               classes=classes(_source(request), request.negative)))
 
 
 def prepare(request: Request) -> Path:
-    """The data set of a request; see `data_prep.prepare`."""
-    return common.prepare(recipe_for(request), request)
+    """The data set of a request, and a line printed for each class; see `data_prep.prepare`."""
+    dataset = common.prepare(recipe_for(request), request)
+    for line in class_lines(dataset, classes(_source(request), request.negative)):
+        print(line)
+    return dataset
+
+
+def class_lines(dataset: Path, names: Sequence[str]) -> list[str]:
+    """What each class has to be trained, validated and tested on, one line each.
+
+    Args:
+        dataset: a finished data set; all of its validation sets have the same groups.
+        names: of the classes, index = label.
+    """
+    side_of = {case.group: "training" if case.split == "train" else "test"
+               for case in read_cases(dataset / "cases.csv")}
+    for folder in sets.written_sets(dataset):
+        if folder.name.startswith("validation"):
+            side_of.update((row.group, "validation")
+                           for row in read_candidates(folder / "candidates.csv"))
+    lines = []
+    rows = read_candidates(dataset / "candidates.csv")
+    for label, name in enumerate(names):
+        parts = []
+        for side in ("training", "validation", "test"):
+            held = [row for row in rows if row.label == label and side_of[row.group] == side]
+            cases, groups = {row.case for row in held}, {row.group for row in held}
+            regions = f" ({len(held)} regions)" if len(held) > len(cases) else ""
+            parts.append(f"{side} {len(cases)}{regions} in {len(groups)}")
+        lines.append(f"  class {name}{' (negative)' if label == 0 else ''}, images in groups: "
+                     + ", ".join(parts))
+    return lines

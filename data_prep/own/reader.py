@@ -6,6 +6,8 @@
 * a folder for each class, and in it either a folder for each group, or the images, with one CSV
   beside the class folders that names their groups (columns frame and group, see `manifest`).
 
+Files in the folders are images by their suffix, or DICOM by their content.
+
 A group is what must not be split: all images of one patient, video or specimen. The negative class
 is label 0; the others follow by name.
 """
@@ -14,10 +16,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Optional
+
+from pydicom.misc import is_dicom
 
 from data_prep import images, manifest
 from data_prep.own.pixels import DICOM_SUFFIXES
@@ -28,6 +32,7 @@ Box = tuple[float, float, float, float]     # x, y of the top left corner, w, h;
 PATH_COLUMNS, BOX_COLUMNS = ("path", "image"), ("x", "y", "w", "h")
 SUFFIXES = (*images.IMAGE_SUFFIXES, *DICOM_SUFFIXES)
 LAYOUT = "manifest.csv (path, label, group), or one folder for each class"
+SIDES = ("train", "training", "val", "valid", "validation", "test", "testing")
 _NAME = re.compile(r"[^,/\\\"\x00-\x1f]{1,60}")
 
 
@@ -56,11 +61,13 @@ class Line(NamedTuple):
 
 
 def read_images(source: Path, negative: str = "") -> list[OwnImage]:
-    """All images of a folder or a table, sorted by case; no image is opened.
+    """All images of a folder or a table, sorted by case; no image is decoded.
 
     Raises InputError naming file and line for: no such source, unknown or missing column, missing
     or repeated image, a box without area, an image without a group, a single group, a split that is
-    incomplete or cuts through a group, fewer than two classes, a class name that no file can have.
+    incomplete or cuts through a group, fewer than two classes, a class name that no file can have
+    or that differs from another in case only; and of folders: those of a split, one without an
+    image, an image deeper than CLASS/GROUP/.
     """
     table, lines = _lines(source)
     label_of = {name: label for label, name in enumerate(_classes(table, lines, negative))}
@@ -104,6 +111,12 @@ def _classes(table: Path, lines: Sequence[Line], negative: str) -> tuple[str, ..
     if negative and negative not in counts:
         raise InputError(f"{table}: no image of class {negative!r}, the negative one; the classes "
                          f"are {', '.join(names)}")
+    written: dict[str, str] = {}
+    for name in names:
+        other = written.setdefault(name.strip().casefold(), name)
+        if other != name:
+            raise InputError(f"{table}: classes {other!r} and {name!r} differ only in case or "
+                             "blanks; give both the same name")
     first = negative or max(names, key=lambda name: counts[name])
     return (first, *(name for name in names if name != first))
 
@@ -156,16 +169,43 @@ def _from_folders(folder: Path) -> list[Line]:
     classes = [path for path in _visible(folder) if path.is_dir()]
     if not classes:
         raise InputError(f"{folder}: neither {manifest.MANIFEST} nor folders; expected {LAYOUT}")
+    _check_layout(folder, classes)
     nested = [Line(path, one.name, group.name, "", None) for one in classes
               for group in _visible(one) if group.is_dir() for path in _images(group)]
     flat = [(path, one.name) for one in classes for path in _images(one)]
     if nested and flat:
         raise InputError(f"{flat[0][0]}: beside folders of groups; put it into the folder of its "
                          "group")
-    if not nested and not flat:
-        raise InputError(f"{folder}: no images ({', '.join(SUFFIXES)}) in "
-                         f"{', '.join(one.name for one in classes)}")
     return nested or _with_groups(folder, flat)
+
+
+def _check_layout(folder: Path, classes: Sequence[Path]) -> None:
+    """Raises InputError for folders of a split, too deep an image, a folder without an image."""
+    sides = [one for one in classes if one.name.lower() in SIDES]
+    if len(sides) >= min(2, len(classes)):     # one among others may be a class: trains and cars
+        raise InputError(f"{sides[0]}: the name of a side of the split, not of a class; expected "
+                         "one folder for each class (CLASS/GROUP/image), or a "
+                         f"{manifest.MANIFEST} with the columns path, label, group, split")
+    for one in classes:
+        groups = [path for path in _visible(one) if path.is_dir()]
+        for group in groups:
+            deep = next(_deeper(group), None)
+            if deep:
+                raise InputError(f"{deep}: deeper than CLASS/GROUP/image; move it into the "
+                                 "folder of its group, or name the folder above the classes")
+        for place in groups or [one]:
+            if not _images(place):
+                raise InputError(f"{place}: no image in it ("
+                                 f"{', '.join(images.IMAGE_SUFFIXES)}, DICOM); add or convert its "
+                                 "images, or remove the folder")
+
+
+def _deeper(folder: Path) -> Iterator[Path]:
+    """Images in the folders of a folder, however deep."""
+    for path in _visible(folder):
+        if path.is_dir():
+            yield from _images(path)
+            yield from _deeper(path)
 
 
 def _with_groups(folder: Path, flat: Sequence[tuple[Path, str]]) -> list[Line]:
@@ -176,10 +216,11 @@ def _with_groups(folder: Path, flat: Sequence[tuple[Path, str]]) -> list[Line]:
     table = manifest.group_table(folder)
     files: dict[str, Path] = {}
     for path, _ in flat:
-        if path.stem in files:
-            raise InputError(f"{path}: duplicate image, {files[path.stem]} has the same name; give "
+        stem = _suffixed(path).stem
+        if stem in files:
+            raise InputError(f"{path}: duplicate image, {files[stem]} has the same name; give "
                              "each image a name of its own")
-        files[path.stem] = path
+        files[stem] = path
     members = manifest.grouped_frames(table, files, f"the folders of {folder}")
     label_of = {path: label for path, label in flat}
     return [Line(files[stem], label_of[files[stem]], group, split, None)
@@ -192,9 +233,22 @@ def _visible(folder: Path) -> Iterable[Path]:
 
 def _images(folder: Path) -> list[Path]:
     return [path for path in _visible(folder)
-            if path.is_file() and path.suffix.lower() in SUFFIXES]
+            if path.is_file() and (path.suffix.lower() in SUFFIXES or _is_dicom(path))]
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        return is_dicom(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _relative(path: Path, source: Path) -> Path:
     root = source if source.is_dir() else source.parent
-    return path.relative_to(root) if path.is_relative_to(root) else path
+    named = _suffixed(path)
+    return named.relative_to(root) if named.is_relative_to(root) else named
+
+
+def _suffixed(path: Path) -> Path:
+    """The path with a suffix of an image: of DICOM's usual names, 1.2.840.7, the end is none."""
+    return path if path.suffix.lower() in SUFFIXES else path.with_name(path.name + ".dcm")

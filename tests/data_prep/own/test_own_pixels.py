@@ -1,6 +1,7 @@
 """Grey, colour, 8 and 16 bits, and DICOM with and without a window."""
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -79,6 +80,32 @@ def test_colour(tmp_path: Path) -> None:
     rgb = np.array([[[255, 0, 0], [0, 128, 7]]], np.uint8)
     image = load(write_dicom(tmp_path / "c.dcm", rgb, "RGB", 8))
     assert image.tolist() == [[[0, 0, 255], [7, 128, 0]]]
+
+
+def test_only_the_pages_of_a_tiff_count(tmp_path: Path) -> None:
+    path, image = tmp_path / "m.tif", np.arange(35, dtype=np.uint8).reshape(5, 7)
+    assert cv2.imwritemulti(str(path), [image, image + 1, image + 2])
+    with pytest.raises(InputError, match="m.tif: 3 pages; export the pages you labelled"):
+        load(path)
+    # NewSubfileType: from one of several pages to a reduced image.
+    page, thumbnail = (b"\xfe\0\4\0\1\0\0\0" + kind + b"\0\0\0" for kind in (b"\2", b"\1"))
+    first, second, third, rest = path.read_bytes().split(page)
+    path.write_bytes(first + page + second + thumbnail + third + thumbnail + rest)
+    assert grey(load(path)) == list(range(35))
+    assert cv2.imwrite(str(path), image) and grey(load(path)) == list(range(35))
+
+
+@pytest.mark.parametrize("order, signature", [
+    ("<", b"II*\0"), (">", b"MM\0*"), ("<", b"II+\0"), (">", b"MM\0+")])
+def test_pages_in_every_kind_of_tiff(tmp_path: Path, order: str, signature: bytes) -> None:
+    """Directories without an entry, the last beyond the end."""
+    if b"+" in signature:
+        data = struct.pack(order + "HHQQQQQQ", 8, 0, 16, 0, 32, 0, 2 ** 64 - 1, 0)
+    else:
+        data = struct.pack(order + "IHIHI", 8, 0, 14, 0, 2 ** 32 - 1)
+    (tmp_path / "t.tif").write_bytes(signature + data)
+    with pytest.raises(InputError, match="t.tif: 2 pages"):
+        load(tmp_path / "t.tif")
 
 
 def test_dicom_without_its_suffix(tmp_path: Path) -> None:

@@ -78,6 +78,12 @@ def test_everything_fits_together(images: Path, wanted: Callable[..., Request],
     assert summary["stand_in"] is None
     assert any("class benign has 12 images" in line for line in summary["warnings"])
     printed = capsys.readouterr().out
+    assert "lesions" not in printed
+    assert [line for line in printed.splitlines() if line.startswith("  class")] == [
+        "  class normal (negative), images in groups: training 10 in 5, validation 4 in 2, "
+        "test 14 in 7",
+        "  class benign, images in groups: training 4 in 2, validation 2 in 1, test 6 in 3",
+        "  class malignant, images in groups: training 4 in 2, validation 2 in 1, test 6 in 3"]
     assert "warning: class benign has 12 images" in printed and "stand-in" not in printed
     before = {path: path.stat().st_mtime_ns for path in dataset.rglob("*")}
     prepare.prepare(wanted(images))
@@ -135,6 +141,19 @@ def test_boxes_and_upright_views(tmp_path: Path, wanted: Callable[..., Request])
     assert used <= set(views.UPRIGHT.training) and len(views.UPRIGHT.training) == 15
     with lmdb.open(str(dataset / "test" / "lmdb"), readonly=True, lock=False) as env:
         assert env.stat()["entries"] == len(contracts.read_index(dataset / "test" / "index.csv"))
+
+
+def test_regions_are_counted_beside_their_images(
+        tmp_path: Path, wanted: Callable[..., Request], capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_images(tmp_path / "boxed", boxes=True)
+    with (folder / "manifest.csv").open("a") as table:
+        table.write("".join(f"{number:03d}.png,benign,p{number // 2},1,1,6,6\n"
+                            for number in range(52)))
+    prepare.prepare(wanted(folder, fractions=(0.5,), negative="malignant"))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  class")]
+    assert lines[0].startswith("  class malignant (negative), images in groups: training ")
+    assert lines[1] == ("  class benign, images in groups: training 18 (30 regions) in 9, "
+                        "validation 8 in 4, test 26 in 13")
 
 
 def test_a_box_outside_the_image(tmp_path: Path, wanted: Callable[..., Request]) -> None:

@@ -10,12 +10,17 @@ from layerwise.errors import InputError
 
 
 def write(folder: Path, text: str, *names: str) -> Path:
-    """A table, and an empty file for each name: the reader opens no image."""
+    """A table, and an empty file for each name: the reader decodes no image."""
+    put(folder, *names)
+    (folder / "manifest.csv").write_text(text)
+    return folder
+
+
+def put(folder: Path, *names: str) -> None:
+    """An empty file for each name."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"")
-    (folder / "manifest.csv").write_text(text)
-    return folder
 
 
 FOUR = "path,label,group\na.png,sick,p1\nb.png,well,p2\nc.dcm,well,p3\nsub/d.tif,odd,p3\n"
@@ -58,21 +63,35 @@ def test_a_split_is_kept(tmp_path: Path) -> None:
 
 
 def test_folders_of_groups(tmp_path: Path) -> None:
-    for name in ("cat/p1/a.png", "cat/p2/a.png", "dog/p3/b.jpg", "dog/p1/c.png", "dog/.x/d.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
+    put(tmp_path, "cat/p1/a.png", "cat/p2/a.png", "dog/p3/b.jpg", "dog/p1/c.png", "dog/.x/d.png")
     assert read_classes(tmp_path) == ("cat", "dog")
     assert [(one.case, one.group, one.regions[0][0]) for one in read_images(tmp_path)] == [
         ("cat/p1/a", "p1", 0), ("cat/p2/a", "p2", 0), ("dog/p1/c", "p1", 1), ("dog/p3/b", "p3", 1)]
 
 
 def test_folders_of_classes_and_a_table_of_groups(tmp_path: Path) -> None:
-    for name in ("cat/a.png", "dog/b.jpg", "dog/c.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
+    put(tmp_path, "cat/a.png", "dog/b.jpg", "dog/c.png")
     (tmp_path / "groups.csv").write_text("frame,patient\na,1\nb.jpg,2\nc,2\n")
     assert [(one.case, one.group, one.regions[0][0]) for one in read_images(tmp_path)] == [
         ("cat/a", "1", 1), ("dog/b", "2", 0), ("dog/c", "2", 0)]
+
+
+def test_dicom_in_folders_is_known_by_its_content(tmp_path: Path) -> None:
+    put(tmp_path, "cat/1.2.840.1", "cat/1.2.840.2", "dog/IM0", "dog/notes.txt")
+    for name in ("cat/1.2.840.1", "cat/1.2.840.2", "dog/IM0"):
+        (tmp_path / name).write_bytes(b"\0" * 128 + b"DICM")
+    (tmp_path / "groups.csv").write_text("frame,group\n1.2.840.1,1\n1.2.840.2,1\nIM0,2\n")
+    assert [(one.case, one.image_path.name) for one in read_images(tmp_path)] == [
+        ("cat/1.2.840.1", "1.2.840.1"), ("cat/1.2.840.2", "1.2.840.2"), ("dog/IM0", "IM0")]
+    (tmp_path / "dog" / "IM0").write_bytes(b"")
+    with pytest.raises(InputError, match="dog: no image in it"):
+        read_images(tmp_path)
+
+
+def test_files_without_a_known_suffix_in_a_table(tmp_path: Path) -> None:
+    text = "path,label,group\n1.2.840.1,a,1\n1.2.840.2,b,2\n"
+    assert [one.case for one in read_images(write(tmp_path, text, "1.2.840.1", "1.2.840.2"))] == [
+        "1.2.840.1", "1.2.840.2"]
 
 
 @pytest.mark.parametrize("text, message", [
@@ -83,6 +102,7 @@ def test_folders_of_classes_and_a_table_of_groups(tmp_path: Path) -> None:
     ("path,label,group\na.png,,1\nb.png,n,2\n", "line 2: no label"),
     ("path,label,group\na.png,n,1\nb.png,n,2\n", r"only one class \(n\)"),
     ("path,label,group\na.png,n/t,1\nb.png,n,2\n", "cannot be the name of a class"),
+    ("path,label,group\na.png,Fish,1\nb.png,fish ,2\n", "classes 'Fish' and 'fish' differ only"),
     ("path,label,group\na.png,n,1\nb.png,t,1\n", "only one group"),
     ("path,label,group\na.png,n,\nb.png,t,1\n", "has no group"),
     ("path,label,group\na.png,n,1\na.png,t,1\nb.png,t,2\n", "different box"),
@@ -97,13 +117,44 @@ def test_mistakes_in_a_table(tmp_path: Path, text: str, message: str) -> None:
         read_images(write(tmp_path, text, "a.png", "b.png"))
 
 
+@pytest.mark.parametrize("added, message", [
+    (("train/cat/a.png", "val/cat/b.png"), "train: the name of a side of the split"),
+    (("Test/cat/a.png", "Training/c.png"), "Test: the name of a side of the split"),
+    (("bird/p1/notes.bmp",), "bird/p1: no image in it"),
+    (("bird/a.bmp",), "bird: no image in it"),
+    (("cat/p1/2020/left/a.png",), "cat/p1/2020/left/a.png: deeper than CLASS/GROUP/image"),
+    (("bird/p1/2020/a.png",), "bird/p1/2020/a.png: deeper than"),
+    (("Cat/p1/a.png",), "classes 'Cat' and 'cat' differ only in case or blanks"),
+    (("dog /p1/a.png",), "classes 'dog' and 'dog ' differ only in case or blanks"),
+])
+def test_mistakes_in_folders(tmp_path: Path, added: tuple[str, ...], message: str) -> None:
+    folder = tmp_path / "data"
+    put(folder, "cat/p1/a.png", "dog/p2/b.png")
+    assert read_classes(folder) == ("cat", "dog")
+    put(folder, *added)
+    with pytest.raises(InputError, match=message) as caught:
+        read_images(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_single_class_may_be_called_train(tmp_path: Path) -> None:
+    put(tmp_path, "bus/p1/a.png", "train/p2/b.png")
+    assert read_classes(tmp_path) == ("bus", "train")
+
+
+def test_a_whole_data_set_one_folder_too_high(tmp_path: Path) -> None:
+    put(tmp_path, "data/cat/p1/a.png", "data/dog/p2/b.png", "data/dog/.x/d.png")
+    with pytest.raises(InputError, match="a.png: deeper than .* name the folder above"):
+        read_images(tmp_path)
+
+
 def test_other_mistakes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: no such file or folder"):
         read_images(tmp_path / "nowhere")
     with pytest.raises(InputError, match="neither manifest.csv nor folders"):
         read_images(tmp_path)
     (tmp_path / "cat").mkdir()
-    with pytest.raises(InputError, match="no images"):
+    with pytest.raises(InputError, match="cat: no image in it"):
         read_images(tmp_path)
     (tmp_path / "cat" / "a.png").write_bytes(b"")
     with pytest.raises(InputError, match="nothing says which images belong together"):

@@ -37,8 +37,9 @@ def lines(advice: Recommendation) -> list[str]:
         text = f"  {one.name:6s} {_auc(one)}"
         if one.name in looks:
             look = looks[one.name]
-            verdict = "deeper" if look.gain.significant else "no significant gain"
-            text += f"   {_gain(look.gain)} over {look.against}, p = {look.gain.p:.3f}: {verdict}"
+            verdict = "" if math.isnan(look.gain.p) else \
+                ": deeper" if look.gain.significant else ": no significant gain"
+            text += f"   {_gain(look.gain)} over {look.against}, {_p(look.gain)}{verdict}"
         told.append(text)
     state = "UNDECIDED" if found.doubts else "decided"
     told.append(f"effective depth: {found.chosen} (tune {_span(found.chosen)}), {state}")
@@ -51,7 +52,7 @@ def lines(advice: Recommendation) -> list[str]:
     for look in cheaper(found):
         told.append(f"cheaper and not significantly worse: {look.depth}, "
                     f"{found.of(look.depth).auc:.4f}; {found.chosen} gains {_gain(look.gain)}, "
-                    f"p = {look.gain.p:.3f}")
+                    f"{_p(look.gain)}")
     told += _curve(advice)
     cost = advice.cost
     told.append(f"cost: {cost.trained} networks trained, {cost.work / cost.sweep_work:.0%} of the "
@@ -73,7 +74,7 @@ def _curve(advice: Recommendation) -> list[str]:
     for point in advice.curve:
         told.append(f"  {point.fraction:3d}% ({point.groups} training {advice.groups_of}s) "
                     f"{_auc(point.measured)}"
-                    + (f"   {_gain(point.gain)}, p = {point.gain.p:.3f}" if point.gain else ""))
+                    + (f"   {_gain(point.gain)}, {_p(point.gain)}" if point.gain else ""))
     last, before = advice.curve[-1].gain, advice.curve[-2].fraction
     assert last is not None
     if advice.search.groups < MIN_GROUPS or math.isnan(last.high):
@@ -102,6 +103,10 @@ def _auc(one: Measured) -> str:
 def _gain(one: Gain) -> str:
     ends = "no interval" if math.isnan(one.low) else f"{one.low:+.4f}, {one.high:+.4f}"
     return f"{one.estimate:+.4f} [{ends}]"
+
+
+def _p(one: Gain) -> str:
+    return "not tested" if math.isnan(one.p) else f"p = {one.p:.3f}"
 
 
 def as_json(advice: Recommendation) -> dict[str, Any]:

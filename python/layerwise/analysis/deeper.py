@@ -57,7 +57,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Gain:
-    """AUC of one depth less that of another, 95% interval, one-sided p of "no gain"."""
+    """AUC of one depth less that of another, 95% interval, one-sided p of "no gain".
+
+    NaN: no interval, and not tested.
+    """
 
     estimate: float
     low: float
@@ -122,7 +125,7 @@ def gain(one: Measured, over: Measured, groups: int) -> Gain:
     difference = one.draws - over.draws
     estimate, (low, high) = one.auc - over.auc, _interval(difference, groups)
     if math.isnan(low):
-        return Gain(estimate, low, high, 1.0)
+        return Gain(estimate, low, high, math.nan)
     half = expanded_p(difference, groups) / 2
     return Gain(estimate, low, high, half if estimate > 0 else 1 - half)
 

@@ -12,7 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from layerwise.analysis.auc_bootstrap import Pairs, evidence_groups
-from layerwise.analysis.deeper import Gain, Measured, Search, gain, measure, search
+from layerwise.analysis.deeper import (
+    Gain,
+    Measured,
+    Search,
+    certain_doubts,
+    gain,
+    measure,
+    search,
+)
 from layerwise.child import Children
 from layerwise.contracts import read_index, read_scores
 from layerwise.cost import set_sizes, storing
@@ -21,6 +29,7 @@ from layerwise.errors import InputError, LayerwiseError
 from layerwise.frozen import tail_of
 from layerwise.launch import OnEvent, validate_run
 from layerwise.plan import Setting, make_run
+from layerwise.ranking import rarest_side
 from layerwise.runs import SCORES, Run
 from layerwise.session import Session, Wanted, make, order_by_cost
 from layerwise.sweep import Work, score_run, sweep
@@ -137,6 +146,8 @@ def _learn(setting: Setting, run: Run, children: Children, on_event: OnEvent) ->
 def recommend(wanted: Wanted) -> Recommendation:
     """Search for the effective depth, and say what less data would have given.
 
+    What is certain before anything is trained is printed then.
+
     Args:
         wanted: of the depths FINE_TUNED; its fractions hold 100, the others are of the learning
             curve.
@@ -147,6 +158,8 @@ def recommend(wanted: Wanted) -> Recommendation:
         raise InputError(f"recommend is not for task {wanted.task.name}: its networks are compared "
                          "by the error of traced lines; see layerwise sweep")
     setting, no_curve = _prepared(wanted)
+    for line in _beforehand(setting, len(wanted.seeds)):
+        print(line, flush=True)
     fractions = [100] if no_curve else sorted(wanted.fractions)
     trials = Trials(setting, wanted)
     found = search(FINE_TUNED, trials.depths, lambda: trials.groups)
@@ -179,6 +192,15 @@ def _prepared(wanted: Wanted) -> tuple[Setting, str]:
         if set(wanted.fractions) == {100}:
             raise
         return make(replace(wanted, fractions=(100,)))[0], str(error)
+
+
+def _beforehand(setting: Setting, seeds: int) -> list[str]:
+    task, rows = setting.task, read_index(setting.prepared / YARDSTICK / "index.csv")
+    labels = np.array([row.label for row in rows])
+    rarest, held = rarest_side(labels, np.array([row.group for row in rows]), task.classes,
+                               task.ranking)
+    return certain_doubts(rarest, held, task.group, seeds, task.validation_every,
+                          len(np.unique(labels)))
 
 
 def _groups_in(setting: Setting, fraction: int) -> int:

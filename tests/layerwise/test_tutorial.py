@@ -70,6 +70,7 @@ def test_every_command_does_what_the_page_says(clone: Path, project: Path) -> No
 
 def test_the_page_fits_what_it_describes(project: Path) -> None:
     from layerwise.analysis.deeper import LEVEL, MARGIN, MIN_GROUPS
+    from layerwise.card import BALANCED
     from layerwise.profiles import PROFILES
 
     text = (project / "docs" / "tutorial.md").read_text(encoding="utf-8")
@@ -78,6 +79,7 @@ def test_the_page_fits_what_it_describes(project: Path) -> None:
     for fraction, count in ((0.5, 36), (0.25, 24)):
         assert _validated(count, fraction) == MIN_GROUPS > _validated(count - 3, fraction)
     assert "in 36 groups when half" in text and "in 24 with\n`--test-fraction 0.25`" in text
+    assert BALANCED in text.replace("\n", " ")
     assert f"trains for {PROFILES['quick'].iterations} iterations" in text
 
 

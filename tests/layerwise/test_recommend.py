@@ -75,13 +75,14 @@ def test_what_is_certain_is_said_before_anything_is_trained(
         raise InputError("not trained yet")
 
     monkeypatch.setattr(recommend, "search", search)
-    done = command(place)
-    assert done.stderr == "layerwise: not trained yet\n"
-    assert done.stdout.splitlines()[-2:] == [
+    done = command(place, "--fractions", "20,25,50")
+    assert done.stderr.splitlines()[-1] == "layerwise: not trained yet"
+    assert done.stdout.splitlines()[-3:] == [
         "beforehand: 4 validation groups hold well, the rarest; a verdict takes 6, and 3 training "
         "runs of each depth (--seeds), of which there is 1",
         "  it will be UNDECIDED whatever the networks do; what would change that: more groups with "
-        "well (about 18 to train and validate on), and --seeds 1,2,3"]
+        "well (about 18 to train and validate on), and --seeds 1,2,3",
+        "learning curve without 20%: no fewer training groups than the next larger set"]
 
 
 def test_no_more_networks_are_trained_than_that_takes(place: Path, advised: str) -> None:

@@ -72,8 +72,8 @@ def _curve(advice: Recommendation) -> list[str]:
         return []
     told = [f"with less data, {advice.search.chosen}, one draw of each smaller set:"]
     for point in advice.curve:
-        told.append(f"  {point.fraction:3d}% ({point.groups} training {advice.groups_of}s) "
-                    f"{_auc(point.measured)}"
+        told.append(f"  {point.fraction:3d}% ({point.groups} training {advice.groups_of}s, "
+                    f"{point.patches} patches) {_auc(point.measured)}"
                     + (f"   {_gain(point.gain)}, {_p(point.gain)}" if point.gain else ""))
     last, before = advice.curve[-1].gain, advice.curve[-2].fraction
     assert last is not None
@@ -81,7 +81,7 @@ def _curve(advice: Recommendation) -> list[str]:
         told.append("more data: undecided, the validation set is too small or too easy to tell")
     elif last.significant:
         told.append(f"more data: the AUC still rises from {before}% to 100%; more "
-                    f"{advice.groups_of}s should help")
+                    f"{advice.fewer}s should help")
     elif not last.open:
         told.append(f"more data: from {before}% to 100% less than {MARGIN:g} of AUC was gained; "
                     "more of the same would bring little")
@@ -148,13 +148,14 @@ def draw(advice: Recommendation) -> Figure:
     grid[0].set_title(f"Effective depth: {found.chosen}"
                       + (" (undecided)" if found.doubts else ""), pad=3)
     if several:
-        for point in advice.curve:
-            _point(grid[1], point.groups, point.measured, point.fraction == 100)
-        grid[1].plot([point.groups for point in advice.curve],
-                     [point.measured.auc for point in advice.curve],
+        of_groups = advice.fewer == advice.groups_of     # else the groups are the same at each size
+        sizes = [point.groups if of_groups else point.patches for point in advice.curve]
+        for size, point in zip(sizes, advice.curve):
+            _point(grid[1], size, point.measured, point.fraction == 100)
+        grid[1].plot(sizes, [point.measured.auc for point in advice.curve],
                      color=SYSTEMS[found.chosen].colour, linewidth=0.8)
         grid[1].set_xlim(left=0)
-        grid[1].set_xlabel(f"training {advice.groups_of}s")
+        grid[1].set_xlabel(f"training {advice.groups_of}s" if of_groups else "training patches")
         grid[1].set_title(f"{found.chosen} with less data", pad=3)
     for axes in grid:
         axes.grid(True)

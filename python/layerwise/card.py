@@ -2,21 +2,29 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from layerwise.analysis.auc_bootstrap import evidence_groups
 from layerwise.analysis.deeper import measure
-from layerwise.contracts import read_scores
+from layerwise.contracts import read_candidates, read_scores
 from layerwise.depths import depth_named
 from layerwise.errors import InputError
 from layerwise.runs import RESULT, SCORES, Run, read_json
 from layerwise.tasks import task_named
 from layerwise.validation import Judged, judged_scores, read_validation
 
+BALANCED = ("The classes were equally frequent in training, whatever they are in the data: "
+            "`p_<class>` is not a probability at the clinic's prevalence, and 0.5 over-calls rare "
+            "classes.")
+
 
 def card(folder: Path, run: Run, views: Sequence[str]) -> str:
-    """Markdown; `folder` is the run's, `views` those of an image that are averaged."""
+    """Markdown; `folder` is the run's, `views` those of an image that are averaged.
+
+    Raises InputError when the prepared data are gone.
+    """
     task, depth, result = task_named(run.task, run.classes), depth_named(run.init), \
         read_json(folder / RESULT)
     stand_ins = [f"- **{what}: {text} (stand-in)**" for what, text in (
@@ -32,6 +40,8 @@ def card(folder: Path, run: Run, views: Sequence[str]) -> str:
         "## Classes",
         "",
         *(f"- {label}: {name}" for label, name in enumerate(run.classes)),
+        "",
+        f"In the data: {_counts(run)} candidates. {BALANCED}",
         "",
         "## Data",
         "",
@@ -63,6 +73,11 @@ def card(folder: Path, run: Run, views: Sequence[str]) -> str:
         *(["", "Numbers on stand-ins say nothing about what they stand in for."]
           if stand_ins else []),
         ""))
+
+
+def _counts(run: Run) -> str:
+    found = Counter(row.label for row in read_candidates(Path(run.data) / "candidates.csv"))
+    return ", ".join(f"{name} {found[label]}" for label, name in enumerate(run.classes))
 
 
 def _validated(folder: Path, ranking: str) -> str:

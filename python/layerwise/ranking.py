@@ -1,7 +1,7 @@
 """How suspicious a candidate is, from its probabilities: one rule for validation and testing."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,29 @@ def questions(labels: np.ndarray, probabilities: np.ndarray, rule: str) -> list[
     """What a rule asks; questions whose answer is the same for all `labels` are left out."""
     found = RULES[rule](np.asarray(labels), probabilities)
     return [one for one in found if one.positive.any() and not one.positive.all()]
+
+
+def rarest_side(labels: np.ndarray, groups: np.ndarray, classes: Sequence[str], rule: str
+                ) -> tuple[str, int]:
+    """Of all sides of a rule's questions the one in the fewest groups, in words, and in how many.
+
+    Args:
+        labels: (n,); those that every one has, or none, are not asked about, as in `questions`.
+        groups: (n,), their names.
+        classes: names, index = label.
+
+    Raises ValueError when all labels are the same.
+    """
+    each = rule == "one-vs-rest" and len(classes) > 2
+    sides = {name: labels == label for label, name in enumerate(classes)}
+    if not each:
+        sides = {classes[0]: labels == 0, " or ".join(classes[1:]): labels > 0}
+    found = {name: len(np.unique(groups[side])) for name, side in sides.items()
+             if side.any() and not side.all()}
+    if each:
+        found |= {f"others than {name}": len(np.unique(groups[~sides[name]])) for name in found}
+    name = min(found, key=lambda one: found[one])
+    return name, found[name]
 
 
 def area_under_roc(negatives: np.ndarray, positives: np.ndarray) -> float:

@@ -5,14 +5,22 @@ depth that was chosen, for a number that choosing has not made too good.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from layerwise.analysis.auc_bootstrap import Pairs, evidence_groups
-from layerwise.analysis.deeper import Gain, Measured, Search, gain, measure, search
+from layerwise.analysis.deeper import (
+    Gain,
+    Measured,
+    Search,
+    certain_doubts,
+    gain,
+    measure,
+    search,
+)
 from layerwise.child import Children
 from layerwise.contracts import read_index, read_scores
 from layerwise.cost import set_sizes, storing
@@ -21,9 +29,11 @@ from layerwise.errors import InputError, LayerwiseError
 from layerwise.frozen import tail_of
 from layerwise.launch import OnEvent, validate_run
 from layerwise.plan import Setting, make_run
+from layerwise.ranking import rarest_side
 from layerwise.runs import SCORES, Run
 from layerwise.session import Session, Wanted, make, order_by_cost
 from layerwise.sweep import Work, score_run, sweep
+from layerwise.tasks import Task
 from layerwise.validation import judged_scores, read_validation
 
 FINE_TUNED = tuple(name for name in SWEEP if DEPTHS[name].fine_tuned)    # the shallowest first
@@ -32,10 +42,11 @@ YARDSTICK = "validation-100"      # also of runs on less data: no run trains on 
 
 @dataclass(frozen=True)
 class Point:
-    """One size of the training set: percent, groups, the AUC, its gain over the size before."""
+    """One training set: percent, its groups and patches, the AUC, its gain over the size before."""
 
     fraction: int
     groups: int
+    patches: int
     measured: Measured
     gain: Gain | None
 
@@ -55,13 +66,15 @@ class Effort:
 class Recommendation:
     """The search, how the choice does with less data and on the test set, and what it took.
 
-    `groups_of`: what a group is; one training group in `validation_every` validates; `no_curve`
+    `groups_of`: what a group is; `fewer`: what smaller training sets have fewer of, groups or what
+    is in each (lesions, cases); one training group in `validation_every` validates; `no_curve`
     says why there is no learning curve, "" when there is one.
     """
 
     task: str
     dataset: str
     groups_of: str
+    fewer: str
     validation_every: int
     search: Search
     curve: tuple[Point, ...]
@@ -137,6 +150,8 @@ def _learn(setting: Setting, run: Run, children: Children, on_event: OnEvent) ->
 def recommend(wanted: Wanted) -> Recommendation:
     """Search for the effective depth, and say what less data would have given.
 
+    What is certain before anything is trained is printed then.
+
     Args:
         wanted: of the depths FINE_TUNED; its fractions hold 100, the others are of the learning
             curve.
@@ -147,7 +162,20 @@ def recommend(wanted: Wanted) -> Recommendation:
         raise InputError(f"recommend is not for task {wanted.task.name}: its networks are compared "
                          "by the error of traced lines; see layerwise sweep")
     setting, no_curve = _prepared(wanted)
-    fractions = [100] if no_curve else sorted(wanted.fractions)
+    for line in _beforehand(setting, len(wanted.seeds)):
+        print(line, flush=True)
+    sizes = {fraction: _size(setting, fraction)
+             for fraction in ([100] if no_curve else sorted(wanted.fractions))}
+    task, fewer = setting.task, _fewer(setting.task)
+    fractions = list(sizes)
+    if fewer == task.group:
+        fractions = growing({fraction: size[0] for fraction, size in sizes.items()})
+        if len(fractions) == 1 < len(sizes):
+            no_curve = f"all have the same number of {fewer}s"
+    for fraction in sizes:
+        if fraction not in fractions:
+            print(f"learning curve without {fraction}%: no fewer training {fewer}s than the next "
+                  "larger set", flush=True)
     trials = Trials(setting, wanted)
     found = search(FINE_TUNED, trials.depths, lambda: trials.groups)
     searched = list(trials.trained)
@@ -156,16 +184,15 @@ def recommend(wanted: Wanted) -> Recommendation:
     for fraction in fractions:
         one = found.of(found.chosen) if fraction == 100 \
             else trials.measured(found.chosen, fraction)
-        points.append(Point(fraction, _groups_in(setting, fraction), one,
+        points.append(Point(fraction, *sizes[fraction], one,
                             gain(one, points[-1].measured, found.groups) if points else None))
     test, test_groups = trials.tested(found.chosen)
     every = [make_run(setting, DEPTHS[name], 100, seed) for seed in wanted.seeds for name in SWEEP]
     named = (("data", trials.trained[0].stand_in_data),
              ("source weights", trials.trained[0].stand_in_weights))
     return Recommendation(
-        setting.task.name, setting.prepared.name, setting.task.group, setting.task.validation_every,
-        found, tuple(points),
-        no_curve, test, test_groups,
+        task.name, setting.prepared.name, task.group, fewer, task.validation_every,
+        found, tuple(points), no_curve, test, test_groups,
         Effort(len(searched), _work(setting, searched, wanted), len(every),
                _work(setting, every, wanted), len(trials.trained) - len(searched)),
         tuple(f"{what}: {text} (stand-in)" for what, text in named if text))
@@ -181,9 +208,38 @@ def _prepared(wanted: Wanted) -> tuple[Setting, str]:
         return make(replace(wanted, fractions=(100,)))[0], str(error)
 
 
-def _groups_in(setting: Setting, fraction: int) -> int:
+def _beforehand(setting: Setting, seeds: int) -> list[str]:
+    task, rows = setting.task, read_index(setting.prepared / YARDSTICK / "index.csv")
+    labels = np.array([row.label for row in rows])
+    rarest, held = rarest_side(labels, np.array([row.group for row in rows]), task.classes,
+                               task.ranking)
+    return certain_doubts(rarest, held, task.group, seeds, task.validation_every,
+                          len(np.unique(labels)))
+
+
+def growing(groups: Mapping[int, int]) -> list[int]:
+    """The percentages whose training sets have fewer groups than the next larger one kept.
+
+    Args:
+        groups: of each percentage, the largest of which is kept whatever it holds.
+    """
+    kept: list[int] = []
+    for fraction in sorted(groups, reverse=True):
+        if not kept or groups[fraction] < groups[kept[0]]:
+            kept.insert(0, fraction)
+    return kept
+
+
+def _fewer(task: Task) -> str:
+    if task.reduced_by.endswith("group"):
+        return task.group
+    return task.case if task.reduced_by == "case" else task.reduced_by
+
+
+def _size(setting: Setting, fraction: int) -> tuple[int, int]:
+    """Groups and patches of a training set."""
     rows = read_index(setting.prepared / f"train-{fraction}" / "index.csv")
-    return len({row.group for row in rows})
+    return len({row.group for row in rows}), len(rows)
 
 
 def _work(setting: Setting, runs: Sequence[Run], wanted: Wanted) -> float:

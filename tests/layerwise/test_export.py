@@ -65,6 +65,8 @@ def test_the_card_says_what_it_is_and_how_good(place: Path) -> None:
     assert "# Your own images: Fine-tuned AlexNet:conv5-fc8" in text
     assert "frozen: conv1, conv2, conv3, conv4" in text
     assert "**Source weights: random.caffemodel, not bvlc_alexnet (stand-in)**" in text
+    assert "In the data: well 27, ill 26 candidates. The classes were equally frequent in " in text
+    assert "`p_<class>` is not a probability at the clinic's prevalence" in text
     assert "- 0: well\n- 1: ill\n" in text and "Not a medical device" in text
     result = json.loads((run_folder(place) / "result.json").read_text())
     assert f"AUC of patches {result['best_auc']:.4f}" in text

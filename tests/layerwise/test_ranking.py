@@ -4,10 +4,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from layerwise.analysis.auc_bootstrap import evidence_groups
 from layerwise.analysis.marks import positive_scores
 from layerwise.contracts import Score
-from layerwise.ranking import area_under_roc, lesion_log_odds
+from layerwise.ranking import area_under_roc, lesion_log_odds, rarest_side
 from layerwise.score import auc
+from layerwise.validation import Judged
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -45,3 +47,22 @@ def test_validation_and_testing_rank_alike() -> None:
 
 def test_ties_count_half() -> None:
     assert area_under_roc(np.array([0.0, 1.0]), np.array([1.0, 2.0])) == 7 / 8
+
+
+@pytest.mark.parametrize("rule", ["lesion", "one-vs-rest"])
+@pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "c", "d")])
+def test_the_rarest_side_is_what_the_bootstrap_counts(rule: str, names: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        labels = np.minimum(rng.geometric(0.5, 30) - 1, len(names) - 1)
+        groups = rng.integers(0, 9, 30).astype(str)
+        judged = Judged("v", groups, groups, labels, np.full((30, len(names)), 1 / len(names)))
+        assert rarest_side(labels, groups, names, rule)[1] == evidence_groups(judged.pairs(rule))
+
+
+def test_the_rarest_side_in_words() -> None:
+    groups = np.array(list("pqrstt"))
+    assert rarest_side(np.array([0, 0, 0, 1, 1, 2]), groups, "xyz", "one-vs-rest") == ("z", 1)
+    assert rarest_side(np.array([0, 0, 0, 1, 1, 2]), groups, "xyz", "lesion") == ("y or z", 2)
+    assert rarest_side(np.array([0, 0, 0, 1, 0, 1]), groups, "xyz", "one-vs-rest") == ("y", 2)
+    assert rarest_side(np.array([0, 0, 0, 0, 1, 0]), groups, "xy", "one-vs-rest") == ("y", 1)

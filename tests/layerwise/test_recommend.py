@@ -67,6 +67,24 @@ def test_it_says_how_deep_what_it_cost_and_what_it_does_not_know(place: Path, ad
     assert found["search"]["groups"] == 4 and "only 4 validation groups" in advised
 
 
+def test_what_is_certain_is_said_before_anything_is_trained(
+        place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from layerwise import recommend
+
+    def search(*_: object) -> None:
+        raise InputError("not trained yet")
+
+    monkeypatch.setattr(recommend, "search", search)
+    done = command(place, "--fractions", "20,25,50")
+    assert done.stderr.splitlines()[-1] == "layerwise: not trained yet"
+    assert done.stdout.splitlines()[-3:] == [
+        "beforehand: 4 validation groups hold well, the rarest; a verdict takes 6, and 3 training "
+        "runs of each depth (--seeds), of which there is 1",
+        "  it will be UNDECIDED whatever the networks do; what would change that: more groups with "
+        "well (about 18 to train and validate on), and --seeds 1,2,3",
+        "learning curve without 20%: no fewer training groups than the next larger set"]
+
+
 def test_no_more_networks_are_trained_than_that_takes(place: Path, advised: str) -> None:
     found = advice(place)
     tried = [one["name"] for one in found["search"]["measured"]]

@@ -70,9 +70,26 @@ def test_every_command_does_what_the_page_says(clone: Path, project: Path) -> No
 
 def test_the_page_fits_what_it_describes(project: Path) -> None:
     from layerwise.analysis.deeper import LEVEL, MARGIN, MIN_GROUPS
+    from layerwise.card import BALANCED
     from layerwise.profiles import PROFILES
 
     text = (project / "docs" / "tutorial.md").read_text(encoding="utf-8")
     assert f"each tested at {100 * LEVEL:g}%" in text and f"more than {MARGIN:g} of AUC" in text
     assert MIN_GROUPS == 6 and "fewer than six groups" in text
+    for fraction, count in ((0.5, 36), (0.25, 24)):
+        assert _validated(count, fraction) == MIN_GROUPS > _validated(count - 3, fraction)
+    assert "in 36 groups when half" in text and "in 24 with\n`--test-fraction 0.25`" in text
+    assert BALANCED in text.replace("\n", " ")
     assert f"trains for {PROFILES['quick'].iterations} iterations" in text
+
+
+def _validated(count: int, fraction: float) -> int:
+    """Validation groups with a class that is in `count` groups, beside twice as many of another."""
+    from data_prep.own.division import divide
+    from data_prep.splits import reduced
+    from layerwise.tasks import OWN
+
+    labels = [(f"{place:03d}", int(place < count)) for place in range(3 * count)]
+    _, order = divide(labels, {group: "" for group, _ in labels}, fraction, 1)
+    rare = {group for group, label in labels if label}
+    return len(rare & set(reduced(order, 1.0, OWN.validation_every)[1]))

@@ -37,8 +37,9 @@ def lines(advice: Recommendation) -> list[str]:
         text = f"  {one.name:6s} {_auc(one)}"
         if one.name in looks:
             look = looks[one.name]
-            verdict = "deeper" if look.gain.significant else "no significant gain"
-            text += f"   {_gain(look.gain)} over {look.against}, p = {look.gain.p:.3f}: {verdict}"
+            verdict = "" if math.isnan(look.gain.p) else \
+                ": deeper" if look.gain.significant else ": no significant gain"
+            text += f"   {_gain(look.gain)} over {look.against}, {_p(look.gain)}{verdict}"
         told.append(text)
     state = "UNDECIDED" if found.doubts else "decided"
     told.append(f"effective depth: {found.chosen} (tune {_span(found.chosen)}), {state}")
@@ -51,7 +52,7 @@ def lines(advice: Recommendation) -> list[str]:
     for look in cheaper(found):
         told.append(f"cheaper and not significantly worse: {look.depth}, "
                     f"{found.of(look.depth).auc:.4f}; {found.chosen} gains {_gain(look.gain)}, "
-                    f"p = {look.gain.p:.3f}")
+                    f"{_p(look.gain)}")
     told += _curve(advice)
     cost = advice.cost
     told.append(f"cost: {cost.trained} networks trained, {cost.work / cost.sweep_work:.0%} of the "
@@ -71,16 +72,16 @@ def _curve(advice: Recommendation) -> list[str]:
         return []
     told = [f"with less data, {advice.search.chosen}, one draw of each smaller set:"]
     for point in advice.curve:
-        told.append(f"  {point.fraction:3d}% ({point.groups} training {advice.groups_of}s) "
-                    f"{_auc(point.measured)}"
-                    + (f"   {_gain(point.gain)}, p = {point.gain.p:.3f}" if point.gain else ""))
+        told.append(f"  {point.fraction:3d}% ({point.groups} training {advice.groups_of}s, "
+                    f"{point.patches} patches) {_auc(point.measured)}"
+                    + (f"   {_gain(point.gain)}, {_p(point.gain)}" if point.gain else ""))
     last, before = advice.curve[-1].gain, advice.curve[-2].fraction
     assert last is not None
     if advice.search.groups < MIN_GROUPS or math.isnan(last.high):
         told.append("more data: undecided, the validation set is too small or too easy to tell")
     elif last.significant:
         told.append(f"more data: the AUC still rises from {before}% to 100%; more "
-                    f"{advice.groups_of}s should help")
+                    f"{advice.fewer}s should help")
     elif not last.open:
         told.append(f"more data: from {before}% to 100% less than {MARGIN:g} of AUC was gained; "
                     "more of the same would bring little")
@@ -102,6 +103,10 @@ def _auc(one: Measured) -> str:
 def _gain(one: Gain) -> str:
     ends = "no interval" if math.isnan(one.low) else f"{one.low:+.4f}, {one.high:+.4f}"
     return f"{one.estimate:+.4f} [{ends}]"
+
+
+def _p(one: Gain) -> str:
+    return "not tested" if math.isnan(one.p) else f"p = {one.p:.3f}"
 
 
 def as_json(advice: Recommendation) -> dict[str, Any]:
@@ -143,13 +148,14 @@ def draw(advice: Recommendation) -> Figure:
     grid[0].set_title(f"Effective depth: {found.chosen}"
                       + (" (undecided)" if found.doubts else ""), pad=3)
     if several:
-        for point in advice.curve:
-            _point(grid[1], point.groups, point.measured, point.fraction == 100)
-        grid[1].plot([point.groups for point in advice.curve],
-                     [point.measured.auc for point in advice.curve],
+        of_groups = advice.fewer == advice.groups_of     # else the groups are the same at each size
+        sizes = [point.groups if of_groups else point.patches for point in advice.curve]
+        for size, point in zip(sizes, advice.curve):
+            _point(grid[1], size, point.measured, point.fraction == 100)
+        grid[1].plot(sizes, [point.measured.auc for point in advice.curve],
                      color=SYSTEMS[found.chosen].colour, linewidth=0.8)
         grid[1].set_xlim(left=0)
-        grid[1].set_xlabel(f"training {advice.groups_of}s")
+        grid[1].set_xlabel(f"training {advice.groups_of}s" if of_groups else "training patches")
         grid[1].set_title(f"{found.chosen} with less data", pad=3)
     for axes in grid:
         axes.grid(True)

@@ -57,7 +57,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Gain:
-    """AUC of one depth less that of another, 95% interval, one-sided p of "no gain"."""
+    """AUC of one depth less that of another, 95% interval, one-sided p of "no gain".
+
+    NaN: no interval, and not tested.
+    """
 
     estimate: float
     low: float
@@ -122,7 +125,7 @@ def gain(one: Measured, over: Measured, groups: int) -> Gain:
     difference = one.draws - over.draws
     estimate, (low, high) = one.auc - over.auc, _interval(difference, groups)
     if math.isnan(low):
-        return Gain(estimate, low, high, 1.0)
+        return Gain(estimate, low, high, math.nan)
     half = expanded_p(difference, groups) / 2
     return Gain(estimate, low, high, half if estimate > 0 else 1 - half)
 
@@ -168,6 +171,33 @@ def _doubts(chosen: Measured, looks: Sequence[Look], groups: int) -> list[str]:
     return [*doubts, *(
         f"{look.depth} may still gain up to {look.gain.high:.3f} of AUC over {chosen.name}"
         for look in looks if look.against == chosen.name and look.gain.open)]
+
+
+def certain_doubts(rarest: str, held: int, unit: str, runs: int, every: int, classes: int
+                   ) -> list[str]:
+    """What is certain of the verdict before anything is trained, and what would change it.
+
+    Args:
+        rarest, held: the side of a question in the fewest validation groups, and in how many.
+        unit: what a group is.
+        runs: training runs of each depth.
+        every: one group in so many validates, the others are trained on.
+        classes: how many the validation set holds.
+    """
+    told = [f"beforehand: {held} validation {unit}s hold {rarest}, the rarest; a verdict takes "
+            f"{MIN_GROUPS}, and {MIN_RUNS} training runs of each depth (--seeds), of which there "
+            f"{'is' if runs == 1 else 'are'} {runs}"]
+    changes = []
+    if held < MIN_GROUPS:
+        merge = ", or that class merged or dropped" if classes > 2 else ""
+        changes.append(f"more {unit}s with {rarest} (about {MIN_GROUPS * every} to train and "
+                       f"validate on){merge}")
+    if runs < MIN_RUNS:
+        changes.append("--seeds 1,2,3")
+    if changes:
+        told.append("  it will be UNDECIDED whatever the networks do; what would change that: "
+                    + ", and ".join(changes))
+    return told
 
 
 def cheaper(found: Search) -> list[Look]:

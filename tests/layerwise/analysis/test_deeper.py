@@ -14,6 +14,7 @@ from layerwise.analysis.deeper import (
     MIN_RUNS,
     Measured,
     Search,
+    certain_doubts,
     cheaper,
     groups_needed,
     measure,
@@ -126,6 +127,24 @@ def test_few_runs_are_undecided_however_many_groups(runs: int) -> None:
 def test_one_group_gives_no_interval_and_no_decision() -> None:
     found = Simulated({}, 1, 0).search()
     assert np.isnan(found.measured[0].low) and "only 1 validation groups" in found.doubts[0]
+
+
+@pytest.mark.parametrize("held, runs", [(MIN_GROUPS - 1, 3), (MIN_GROUPS, 2), (1, 1)])
+def test_no_verdict_is_foretold_where_none_is_given(held: int, runs: int) -> None:
+    told = certain_doubts("rare", held, "patient", runs, 3, 4)
+    assert f"{held} validation patients hold rare, the rarest; a verdict takes 6, and 3 " in told[0]
+    assert f"of which there {'is' if runs == 1 else 'are'} {runs}" in told[0]
+    assert "it will be UNDECIDED whatever the networks do" in told[1]
+    assert ("more patients with rare (about 18 to train and validate on), or that class merged or "
+            "dropped" in told[1]) == (held < MIN_GROUPS)
+    assert ("--seeds 1,2,3" in told[1]) == (runs < MIN_RUNS)
+    gains = {name: 3.0 * place for place, name in enumerate(DEPTHS)}
+    assert held < 2 or Simulated(gains, held, 8, runs=runs).search().doubts
+
+
+def test_nothing_is_foretold_where_a_verdict_is_possible() -> None:
+    assert len(certain_doubts("rare", MIN_GROUPS, "patient", MIN_RUNS, 3, 2)) == 1
+    assert "merged" not in certain_doubts("rare", 5, "patient", MIN_RUNS, 3, 2)[1]
 
 
 def test_it_doubts_what_the_validation_set_leaves_open() -> None:

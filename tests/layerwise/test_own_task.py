@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from layerwise.analysis.collect import collect
-from layerwise.analysis.curves import CURVE_FIGURES, draw_curves
+from layerwise.analysis.curves import curve_figures, draw_curves
 from layerwise.analysis.figures import draw_figures
 from layerwise.analysis.operating import operating_table
 from layerwise.analysis.report import write_report
@@ -125,7 +125,7 @@ def test_figures_tables_and_report(tmp_path: Path) -> None:
         in texts["operating-points.md"]
     study = collect([root])[2]
     with figure_style():
-        figure = draw_curves(next(one for one in CURVE_FIGURES if one.name == "depths"), study,
+        figure = draw_curves(curve_figures(study.task)[0], study,
                              operating_table(study))
     assert "\nsensitivity to severe; bars: 95%, group bootstrap" in figure.texts[-1].get_text()
     pages = write_report([root], tmp_path / "out", "wilson")

@@ -9,7 +9,8 @@ from typing import Any
 from data_prep.code import code_digest
 from data_prep.parallel import one_by_one, ordered_map
 from data_prep.recipe import Inspection, Recipe
-from data_prep.seal import digest, read_json, write_json
+from data_prep.seal import digest, write_json
+from layerwise.contracts import json_or_empty
 from layerwise.errors import InputError
 
 
@@ -34,7 +35,7 @@ def inspect_cases(recipe: Recipe, cases: Sequence[Any], cache: Path, jobs: int
     `cache` (JSON) is written once all files are found to be sound. Raises InputError for a damaged
     file or a mask that does not fit.
     """
-    known, code = read_json(cache), code_digest(*recipe.code)
+    known, code = json_or_empty(cache), code_digest(*recipe.code)
     entries: Mapping[str, Any] = known["cases"] if known.get("code_sha256") == code else {}
     stamps = {case.case: _stamp(case, recipe.files(case)) for case in cases}
     found = {name: Inspection(tuple(entries[name]["sha256"]), entries[name]["lesions"])

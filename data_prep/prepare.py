@@ -27,7 +27,7 @@ from data_prep.code import code_digest
 from data_prep.manifest import MANIFEST
 from data_prep.recipe import Inspection, Recipe
 from data_prep.request import Request, percent
-from layerwise.contracts import Candidate, Case, read_candidates, write_rows
+from layerwise.contracts import Candidate, Case, json_or_empty, read_candidates, write_rows
 from layerwise.errors import InputError
 from layerwise.tasks import task_named
 
@@ -85,10 +85,10 @@ def _prepare(recipe: Recipe, request: Request, source: Path, dataset: Path) -> N
         "candidates_per_case": sizes.candidates_per_case, "batch_size": request.profile.batch_size,
         "patch_side": request.patch_side,
         "code_sha256": code_digest(*recipe.code, *SET_CODE)}
-    if _is_finished(dataset, made_from, sets.set_names(request.fractions)):
-        _print_warnings(seal.read_json(dataset / SUMMARY).get("warnings", ()))
+    before = json_or_empty(dataset / SUMMARY)
+    if _is_finished(dataset, before, made_from, sets.set_names(request.fractions)):
+        _print_warnings(before.get("warnings", ()))
         return
-    before = seal.read_json(dataset / SUMMARY)
     if before.get("made_from") != made_from:
         if before.get("source", str(source.resolve())) != str(source.resolve()) \
                 and before["made_from"]["inputs_sha256"] != inputs:
@@ -136,8 +136,8 @@ def _expected(listed: Sequence[Any], found: Mapping[str, Inspection]) -> list[tu
             for label in ((0, 1) if found[each.case].lesions else (0,))]
 
 
-def _is_finished(dataset: Path, made_from: Mapping[str, Any], names: Sequence[str]) -> bool:
-    summary = seal.read_json(dataset / SUMMARY)
+def _is_finished(dataset: Path, summary: Mapping[str, Any], made_from: Mapping[str, Any],
+                 names: Sequence[str]) -> bool:
     return summary.get("made_from") == made_from \
         and all(seal.is_sealed(dataset / name, made_from) for name in names) \
         and all(seal.file_digest(dataset / name) == sha256
@@ -187,7 +187,7 @@ def _summarise(recipe: Recipe, request: Request, source: Path, dataset: Path,
                ) -> None:
     """Write source.json and print what a reader of the results has to know."""
     task = task_named(recipe.task)
-    facts = {folder.name: seal.read_json(folder / seal.SEAL)["facts"]
+    facts = {folder.name: json_or_empty(folder / seal.SEAL)["facts"]
              for folder in sets.written_sets(dataset)}
     counts = {split: {
         "groups": len({case.group for case in cases if case.split == split}),

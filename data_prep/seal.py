@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from layerwise.contracts import atomic_text
+from layerwise.contracts import atomic_text, json_or_empty
 from layerwise.errors import InputError
 from layerwise.locks import LOCK, hold, wait_for
 
@@ -47,18 +47,9 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
         handle.write("\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of ours; {} when it is missing or not whole, so that it is made again."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def intact_seal(folder: Path) -> dict[str, Any]:
     """The seal of a complete folder, {} when there is none or a file is missing or cut short."""
-    seal = read_json(folder / SEAL)
+    seal = json_or_empty(folder / SEAL)
     whole = all(_size(folder / name) == size for name, size in seal.get("bytes", {}).items())
     return seal if whole else {}
 

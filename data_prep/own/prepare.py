@@ -71,25 +71,17 @@ def classes(source: Path, negative: str = "") -> tuple[str, ...]:
     return reader.read_classes(source, negative)
 
 
-def _source(request: Request) -> Path:
-    if request.source is None:
-        raise InputError(f"task {RECIPE.task} has no phantom; name your images by --images")
-    return request.source
-
-
-def recipe_for(request: Request) -> Recipe:
-    """The recipe with what the request says of negative class and views."""
-    return replace(
-        RECIPE, read=functools.partial(reader.read_images, negative=request.negative),
-        views=views.UPRIGHT if request.upright else views.ALL,
-        warn=functools.partial(oddities.warnings,
-                               classes=classes(_source(request), request.negative)))
-
-
 def prepare(request: Request) -> Path:
     """The data set of a request, and a line printed for each class; see `data_prep.prepare`."""
-    dataset = common.prepare(recipe_for(request), request)
-    for line in class_lines(dataset, classes(_source(request), request.negative)):
+    if request.source is None:
+        raise InputError(f"task {RECIPE.task} has no phantom; name your images by --images")
+    names = classes(request.source, request.negative)
+    recipe = replace(                    # with what the request says of negative class and views
+        RECIPE, read=functools.partial(reader.read_images, negative=request.negative),
+        views=views.UPRIGHT if request.upright else views.ALL,
+        warn=functools.partial(oddities.warnings, classes=names))
+    dataset = common.prepare(recipe, request)
+    for line in class_lines(dataset, names):
         print(line)
     return dataset
 

@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from pydicom.misc import is_dicom
-
 from data_prep import images, manifest
+from data_prep.dicom_file import is_dicom
 from data_prep.own.pixels import DICOM_SUFFIXES
 from layerwise.contracts import read_table
 from layerwise.errors import InputError
@@ -238,7 +237,8 @@ def _images(folder: Path) -> list[Path]:
 
 def _is_dicom(path: Path) -> bool:
     try:
-        return is_dicom(path)
+        with path.open("rb") as handle:
+            return is_dicom(handle.read(132))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from layerwise.cache import path_of, recall, remember
+from layerwise.cache import path_of, remember
+from layerwise.contracts import json_or_empty
 from layerwise.errors import InputError, LayerwiseError
 
 CHECK = 1                  # raise it when layerwise.blas_check checks something else
@@ -180,7 +181,7 @@ def _cache_file(library: Mapping[str, Any], processor: Processor, wanted: str | 
 
 
 def _read_choice(path: Path) -> BlasChoice | None:
-    fields = recall(path)
+    fields = json_or_empty(path)
     try:
         return BlasChoice(**{**fields, "rejected": tuple(fields["rejected"])})
     except (TypeError, KeyError):

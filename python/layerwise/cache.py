@@ -26,15 +26,6 @@ def path_of(name: str, key: Sequence[Any]) -> Path:
     return cache_folder() / f"{name}-{digest[:16]}.json"
 
 
-def recall(path: Path) -> dict[str, Any]:
-    """The fields remembered in a file; empty when there is none, or none to be read."""
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return fields if isinstance(fields, dict) else {}
-
-
 def remember(path: Path, fields: Mapping[str, Any]) -> None:
     """Write the fields; where the cache cannot be written they are found anew next time."""
     try:

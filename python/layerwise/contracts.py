@@ -6,6 +6,7 @@ a wrong type or a repeated key is an `InputError` that names the file and the li
 from __future__ import annotations
 
 import csv
+import json
 import math
 import os
 import shutil
@@ -173,6 +174,15 @@ def new_folder(folder: Path) -> Iterator[Path]:
         os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def json_or_empty(path: Path) -> dict[str, Any]:
+    """A JSON object of ours; {} when it is missing or not whole, so that it is made again."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def sync(path: Path) -> None:

@@ -186,9 +186,8 @@ def profile_sizes(wanted: Wanted) -> dict[str, int]:
         cases, candidates = len(tested), sum(
             len(getattr(each, "regions", ())) or size.candidates_per_case for each in tested)
     else:
-        cases = round(size.phantom_groups * size.phantom_cases * share)
-        candidates = round(size.phantom_groups * size.phantom_cases * share
-                           * size.candidates_per_case)
+        drawn = size.phantom_groups * size.phantom_cases * share
+        cases, candidates = round(drawn), round(drawn * size.candidates_per_case)
     return {**training_sizes(size.patches, wanted.fractions, wanted.profile.batch_size),
             "test": cases * math.prod(ROI) if wanted.task.by_region
             else candidates * size.test_patches}

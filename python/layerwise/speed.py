@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from layerwise import blas, cost
-from layerwise.cache import path_of, recall, remember
+from layerwise.cache import path_of, remember
+from layerwise.contracts import json_or_empty
 from layerwise.depths import LAYERS
 
 BATCH = 16              # images; enough for the convolutions to weigh what they do in a training
@@ -64,7 +65,7 @@ def measured(threads: int) -> Speed | None:
 
 def _read(path: Path) -> Speed | None:
     try:
-        return Speed(**recall(path))
+        return Speed(**json_or_empty(path))
     except TypeError:       # not there, or of another version: measure again
         return None
 

@@ -36,26 +36,20 @@ def check_comparable(runs: Sequence[Scored]) -> None:
     An empty seal (boundary tasks, runs without training data, runs of earlier versions) is not
     compared. Raises InputError naming the two runs that contradict each other.
     """
-    tested: Scored | None = None
-    sealed: Scored | None = None
-    trained: dict[int, Scored] = {}
+    first: dict[tuple[str, int], tuple[Scored, str]] = {}
     for run in runs:
-        if run.test_set:
-            tested = tested or run
-            if run.test_set != tested.test_set:
-                raise InputError(f"{run.folder}: scores.csv holds other candidates (case, "
-                                 f"candidate, lesion or label) than {tested.folder}; runs can only "
-                                 "be compared on the same test set")
-        if run.test_sha256:
-            sealed = sealed or run
-            if run.test_sha256 != sealed.test_sha256:
-                raise InputError(f"{run.folder}: config.json names another test set (test_sha256) "
-                                 f"than {sealed.folder}; runs can only be compared on the same one")
-        if run.data_sha256:
-            first = trained.setdefault(run.fraction, run)
-            if run.data_sha256 != first.data_sha256:
-                raise InputError(f"{run.folder}: config.json names other data (data_sha256) than "
-                                 f"{first.folder}; runs can only be compared on the same data")
+        for what, fraction, seal, says in (
+                ("test_set", 0, run.test_set, "scores.csv holds other candidates (case, candidate, "
+                 "lesion or label) than {}; runs can only be compared on the same test set"),
+                ("test_sha256", 0, run.test_sha256, "config.json names another test set "
+                 "(test_sha256) than {}; runs can only be compared on the same one"),
+                ("data_sha256", run.fraction, run.data_sha256, "config.json names other data "
+                 "(data_sha256) than {}; runs can only be compared on the same data")):
+            if not seal:
+                continue
+            earlier, expected = first.setdefault((what, fraction), (run, seal))
+            if seal != expected:
+                raise InputError(f"{run.folder}: {says.format(earlier.folder)}")
 
 
 def _marked(text: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from carotids import ROI, frame, write_carotids
 
 from data_prep import prepare as common
-from data_prep import seal, splits
+from data_prep import splits
 from data_prep.cimt import phantom, prepare
 from data_prep.cimt.prepare import RECIPE
 from data_prep.code import closure
@@ -60,7 +60,7 @@ def test_everything_fits_together(carotids: Path, wanted: Callable[..., Request]
         assert len({row.candidate for row in rows}) == len(rows)
     assert counts == {"train-100": {0: 16, 1: 16, 2: 16}, "validation-100": {0: 4, 1: 4, 2: 4},
                       "train-10": {0: 2, 1: 2, 2: 2}, "validation-10": {0: 1, 1: 1, 2: 1}}
-    facts = seal.read_json(dataset / "source.json")
+    facts = contracts.json_or_empty(dataset / "source.json")
     assert facts["sets"]["train-100"]["positive"] == 32
     assert facts["stand_in"] == "carotids frames"
     assert facts["sets"]["test"]["regions"] == 4
@@ -138,7 +138,7 @@ def test_another_patch_side_is_another_data_set(carotids: Path, wanted: Callable
     assert dataset.name == "carotids-mini-patch48"
     region = regions.read_regions(dataset / "test" / "regions.h5")[0]
     assert (region.patch_side, region.margin) == (48, regions.margin_for(48))
-    assert seal.read_json(dataset / "source.json")["made_from"]["patch_side"] == 48
+    assert contracts.json_or_empty(dataset / "source.json")["made_from"]["patch_side"] == 48
     for side in (7, 228):
         with pytest.raises(InputError, match=f"patch side {side}; expected 8 to 227"):
             wanted(carotids, patch_side=side)
@@ -146,7 +146,7 @@ def test_another_patch_side_is_another_data_set(carotids: Path, wanted: Callable
 
 def contents(dataset: Path) -> dict[str, str]:
     return {name: facts["content_sha256"]
-            for name, facts in seal.read_json(dataset / "source.json")["sets"].items()}
+            for name, facts in contracts.json_or_empty(dataset / "source.json")["sets"].items()}
 
 
 def test_made_once_and_alike_and_again_when_the_manifest_changes(

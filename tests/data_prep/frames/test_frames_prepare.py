@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import prepare as common
-from data_prep import recall, seal, splits
+from data_prep import recall, splits
 from data_prep.frames import crops, phantom, prepare, reader
 from data_prep.frames.prepare import RECIPE
 from data_prep.request import Request
@@ -134,7 +134,7 @@ def test_the_phantom_is_rendered_and_named(colon: Path, wanted: Callable[..., Re
     recipe = replace(RECIPE, phantom=replace(RECIPE.phantom, write=write))
     dataset = common.prepare(recipe, wanted(None))
     assert dataset.name == "phantom-mini"
-    assert seal.read_json(dataset / "source.json")["stand_in"] == "phantom"
+    assert contracts.json_or_empty(dataset / "source.json")["stand_in"] == "phantom"
 
 
 def test_what_stands_in_is_told(colon: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import lmdb
 import numpy as np
 import pytest
 
-from data_prep import cutting, inspection, lmdb_store, patches, proposals, seal
+from data_prep import cutting, inspection, lmdb_store, patches, proposals
 from data_prep import prepare as common
 from data_prep.polyp import phantom, prepare, reader, shape
 from data_prep.polyp.prepare import RECIPE
@@ -113,7 +113,7 @@ def test_pixels_are_those_of_the_frame(colon: Path, request_for: Make) -> None:
 
 def test_summary(colon: Path, request_for: Make, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = prepare.prepare(request_for(colon, test_fraction=0.25))
-    summary = seal.read_json(dataset / "source.json")
+    summary = contracts.json_or_empty(dataset / "source.json")
     assert (summary["task"], summary["dataset"], summary["seed"]) == \
         ("polyp", "colon-mini-test25", 1)
     assert summary["stand_in"].endswith(" frames")
@@ -180,7 +180,7 @@ def test_another_split_leaves_no_set_of_the_old(colon: Path, request_for: Make) 
     dataset = prepare.prepare(request_for(colon, fractions=(1.0,)))
     assert {path.parent.name for path in dataset.glob("*/index.csv")} == \
         {"train-100", "validation-100", "test"}
-    assert set(seal.read_json(dataset / "source.json")["sets"]) == \
+    assert set(contracts.json_or_empty(dataset / "source.json")["sets"]) == \
         {"train-100", "validation-100", "test"}
 
 
@@ -190,7 +190,8 @@ def test_further_fractions_are_added_to_what_is_there(colon: Path, request_for: 
     prepare.prepare(request_for(colon, fractions=(0.5,)))
     after = snapshot(dataset)
     assert after["train-100/lmdb/data.mdb"] == before["train-100/lmdb/data.mdb"]
-    assert {"train-100", "train-50"} <= set(seal.read_json(dataset / "source.json")["sets"])
+    summary = contracts.json_or_empty(dataset / "source.json")
+    assert {"train-100", "train-50"} <= set(summary["sets"])
 
 
 @pytest.mark.parametrize("error", [LayerwiseError("a worker died"), KeyboardInterrupt()])
@@ -288,7 +289,7 @@ def test_without_a_source_the_phantom_is_rendered_once(colon: Path, request_for:
     sizes = profile.sizes["polyp"]
     assert rendered == [(sizes.phantom_groups, sizes.phantom_cases, 1)]
     assert dataset.name == "phantom-mini"
-    assert seal.read_json(dataset / "source.json")["stand_in"] == "phantom"
+    assert contracts.json_or_empty(dataset / "source.json")["stand_in"] == "phantom"
     assert common.prepare(recipe, request_for(None, seed=3)).name == "phantom-mini-seed3"
     assert [seed for _, _, seed in rendered] == [1, 3]
 
@@ -334,10 +335,10 @@ def test_no_group_meets_a_model_that_has_seen_it(colon: Path, request_for: Make,
 
 
 def test_another_split_needs_other_models(colon: Path, request_for: Make) -> None:
-    first = seal.read_json(prepare.prepare(request_for(colon)) / "models" / "seal.json")
+    first = contracts.json_or_empty(prepare.prepare(request_for(colon)) / "models" / "seal.json")
     split_by_hand(colon)
     dataset = prepare.prepare(request_for(colon))
-    assert seal.read_json(dataset / "models" / "seal.json") != first
+    assert contracts.json_or_empty(dataset / "models" / "seal.json") != first
     assert (dataset / "models" / "test").read_text().split() == \
         ["g0", "g1", "g3", "g4", "g5", "g6"]
 

@@ -1,14 +1,15 @@
 """Training, validation and test groups where a group may hold any of several classes.
 
 The paper's tasks have videos and patients with lesions and without; a patient of your own may have
-one class only. So groups are put into one seeded order in which every class advances at its own
-pace: any first part of it holds of each class about that part. Sides are taken from the front of
-the order, but never the last group of a class that another side needs more: training needs one of
-every class, then testing, then validation.
+one class only. So groups are put into one seeded order of which any first part holds about that
+part of each class. Sides are taken from the front of such an order, but never the last group of a
+class that another side needs more: training needs one of every class, then testing, then
+validation.
 """
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from data_prep.splits import generator
@@ -36,13 +37,12 @@ def divide(labels: Sequence[tuple[str, int]], given: Mapping[str, str], fraction
         test = {group for group, split in given.items() if split == "test"}
     else:
         wanted = min(max(1, math.floor(fraction * len(labels_of) + 0.5)), len(labels_of) - 2)
-        order = mixed_order(labels_of, seed, "test")
-        test = set(first_but(order, labels_of, wanted, keep=2))
+        test = set(taken_but(labels_of, wanted, 2, seed, "test"))
     learn = {group: held for group, held in labels_of.items() if group not in test}
-    order = mixed_order(learn, seed, "order")
-    places = [place for place in range(len(order)) if place % OWN.validation_every == 1]
-    validation = first_but(order, learn, len(places), keep=1)
-    training = [group for group in order if group not in validation]
+    places = [place for place in range(len(learn)) if place % OWN.validation_every == 1]
+    validation = taken_but(learn, len(places), 1, seed, "validation")
+    rest = {group: learn[group] for group in learn.keys() - set(validation)}
+    training = mixed_order(rest, seed, "order")
     for side, groups in (("test", test), ("training", training), ("validation", validation)):
         held = {label for group in groups for label in labels_of[group]}
         if len(held) < 2 or len(validation) < len(places):
@@ -58,47 +58,52 @@ def divide(labels: Sequence[tuple[str, int]], given: Mapping[str, str], fraction
 def mixed_order(labels_of: LabelsOf, seed: int, purpose: str) -> list[str]:
     """All groups in seeded order, the classes evenly mixed, groups with no candidate last.
 
-    Next comes a group of the class of which the smallest part is in the order yet (of several such,
-    the class in fewest groups), and of its groups one with the most classes.
+    Next comes a group after which the parts of the classes in the order lie nearest to the part of
+    the groups in it, by the sum of squares over the classes; a class of n groups is due its first
+    group at once, the part 1/n.
     """
     rng = generator(seed, purpose)
     names = sorted(labels_of)
-    left = [names[i] for i in rng.permutation(len(names)).tolist()]
-    total: dict[int, int] = {}
-    for held in labels_of.values():
-        for label in held:
-            total[label] = total.get(label, 0) + 1
-    taken = dict.fromkeys(total, 0)
+    kinds: dict[frozenset[int], list[str]] = {}       # groups with the same classes
+    for i in rng.permutation(len(names)).tolist():
+        kinds.setdefault(frozenset(labels_of[names[i]]), []).append(names[i])
+    last = kinds.pop(frozenset(), [])
+    groups = sum(map(len, kinds.values()))
+    total = _groups_of_each(labels_of)
+    taken: Counter[int] = Counter()
     order: list[str] = []
-    while len(order) < len(names):
-        behind = [label for label in total if taken[label] < total[label]]
-        if not behind:
-            return order + left
-        label = min(behind, key=lambda one: (taken[one] / total[one], total[one], one))
-        group = max((name for name in left if label in labels_of[name]),
-                    key=lambda name: len(labels_of[name]))     # the first of equals
-        left.remove(group)
-        order.append(group)
-        for label in labels_of[group]:
-            taken[label] += 1
-    return order
+
+    def unevenness(kind: frozenset[int]) -> float:
+        part = (len(order) + 1) / groups
+        return sum(((taken[label] + (label in kind)) / count - max(part, 1 / count)) ** 2
+                   for label, count in total.items())
+
+    while kinds:
+        kind = min(kinds, key=unevenness)             # the first of equals
+        order.append(kinds[kind].pop())
+        taken.update(kind)
+        if not kinds[kind]:
+            del kinds[kind]
+    return order + last
 
 
-def first_but(order: Sequence[str], labels_of: LabelsOf, count: int, keep: int) -> list[str]:
-    """The first `count` groups of an order that leave `keep` groups of every class, or all but one.
+def taken_but(labels_of: LabelsOf, count: int, keep: int, seed: int, purpose: str) -> list[str]:
+    """`count` groups, evenly mixed, that leave `keep` groups of every class, or all but one.
 
-    The only group of a class is never taken.
+    The only group of a class is never taken, so there may be fewer.
     """
-    remaining: dict[int, int] = {}
-    for group in order:
-        for label in labels_of[group]:
-            remaining[label] = remaining.get(label, 0) + 1
+    remaining = _groups_of_each(labels_of)
     leave = {label: max(1, min(keep, total - 1)) for label, total in remaining.items()}
+    free = {group: held for group, held in labels_of.items()
+            if all(remaining[label] > leave[label] for label in held)}
     taken: list[str] = []
-    for group in order:
+    for group in mixed_order(free, seed, purpose):
         held = labels_of[group]
         if len(taken) < count and all(remaining[label] > leave[label] for label in held):
             taken.append(group)
-            for label in held:
-                remaining[label] -= 1
+            remaining.subtract(held)
     return taken
+
+
+def _groups_of_each(labels_of: LabelsOf) -> Counter[int]:
+    return Counter(label for held in labels_of.values() for label in held)

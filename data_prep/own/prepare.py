@@ -79,7 +79,8 @@ def prepare(request: Request) -> Path:
     recipe = replace(                    # with what the request says of negative class and views
         RECIPE, read=functools.partial(reader.read_images, negative=request.negative),
         views=views.UPRIGHT if request.upright else views.ALL,
-        warn=functools.partial(oddities.warnings, classes=names))
+        warn=functools.partial(oddities.warnings, classes=names,
+                               left_out=reader.left_out(request.source)))
     dataset = common.prepare(recipe, request)
     for line in class_lines(dataset, names):
         print(line)

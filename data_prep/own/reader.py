@@ -120,6 +120,16 @@ def _classes(table: Path, lines: Sequence[Line], negative: str) -> tuple[str, ..
     return (first, *(name for name in names if name != first))
 
 
+def left_out(source: Path) -> list[Path]:
+    """Files in the folders of the classes that are not images; none where a table names images."""
+    if source.is_file() or (source / manifest.MANIFEST).is_file():
+        return []
+    classes = [path for path in _visible(source) if path.is_dir()]
+    folders = [*classes, *(path for one in classes for path in _visible(one) if path.is_dir())]
+    return [path for folder in folders for path in _visible(folder)
+            if path.is_file() and not _is_image(path)]
+
+
 def _lines(source: Path) -> tuple[Path, list[Line]]:
     """What errors should name, and all lines in their order."""
     if not source.exists():
@@ -231,11 +241,12 @@ def _visible(folder: Path) -> Iterable[Path]:
 
 
 def _images(folder: Path) -> list[Path]:
-    return [path for path in _visible(folder)
-            if path.is_file() and (path.suffix.lower() in SUFFIXES or _is_dicom(path))]
+    return [path for path in _visible(folder) if path.is_file() and _is_image(path)]
 
 
-def _is_dicom(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
+    if path.suffix.lower() in SUFFIXES:
+        return True
     try:
         with path.open("rb") as handle:
             return is_dicom(handle.read(132))

@@ -101,7 +101,9 @@ def weights(task: str, data: str, weights: str | None, fetch: bool, mirror: tupl
     if source.stand_in:
         click.echo(f"STAND-IN for the paper's bvlc_alexnet: {source.stand_in}")
     net = sources.read_caffemodel(source.path)
-    for item in sources.transfer_report(net, row.last_layer, len(row.classes)):
+    if not row.classes:
+        click.echo(f"{row.last_layer} has an output for each of your classes; shown for two")
+    for item in sources.transfer_report(net, row.last_layer, len(row.classes) or 2):
         shape = "x".join(map(str, item.shape))
         click.echo(f"{item.action:15s} {item.layer:12s} {('weight', 'bias')[item.blob]:7s}{shape}")
 
@@ -325,7 +327,10 @@ def claims(folders: tuple[str, ...], out: str) -> None:
     """
     from layerwise.analysis.claims import write_claims
 
-    _list(write_claims(_roots(folders), Path(out)))
+    written = write_claims(_roots(folders), Path(out))
+    _list(written)
+    if not written:
+        click.echo("no claims: the paper makes none about images of your own")
 
 
 @main.command()

@@ -68,13 +68,15 @@ def _note(study: Study, claims: int) -> str:
 
 
 def write_claims(results: Sequence[Path], out: Path) -> list[Path]:
-    """claims.md and claims.json of every study under `results`; returns the files written.
+    """claims.md and claims.json of every study of the paper's tasks; returns the files written.
 
     Raises InputError as `collect` does.
     """
     written = []
     for study in collect(results):
         verdicts = judge_all(study)
+        if not verdicts:              # not a task of the paper
+            continue
         stem = out / study.task.name / study.dataset / "claims"
         records = [{key: None if isinstance(value, float) and not np.isfinite(value) else value
                     for key, value in asdict(one).items()} for one in verdicts]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep import splits
-from data_prep.own.division import divide, first_but, mixed_order
+from data_prep.own.division import divide, mixed_order, taken_but
 from layerwise.errors import InputError
 from layerwise.tasks import OWN
 
@@ -83,9 +83,30 @@ def test_too_few_groups_are_refused() -> None:
               given_split={f"g{i}": "train" if i else "test" for i in range(30)})
 
 
+@settings(max_examples=60)
+@given(bits=st.lists(st.integers(1, 15), min_size=24, max_size=60), seed=st.integers(0, 99),
+       fraction=st.sampled_from([0.3, 0.5]))
+def test_groups_of_several_classes_are_dealt_evenly(bits: list[int], seed: int, fraction: float
+                                                    ) -> None:
+    """No side is more than three groups off the part of a class that is due to it."""
+    labels_of = {f"g{i:02d}": {label for label in range(4) if one >> label & 1}
+                 for i, one in enumerate(bits)}
+    total = {label: sum(label in held for held in labels_of.values()) for label in range(4)}
+    try:
+        found = sides(labels_of, fraction, seed)
+    except InputError:
+        return
+    for groups in found:
+        part = len(groups) / len(labels_of)
+        for label, count in total.items():
+            held = sum(label in labels_of[group] for group in groups)
+            assert abs(held - count * part) < 3 and (held or count < 3)
+
+
 def test_classes_advance_at_their_own_pace() -> None:
     labels_of = {**{f"a{i}": {0} for i in range(8)}, **{f"b{i}": {1} for i in range(4)}}
     order = mixed_order(labels_of, 3, "order")
+    assert {group[0] for group in order[:2]} == {"a", "b"}
     for part in (3, 6, 9, 12):
         assert sum(group[0] == "b" for group in order[:part]) == part // 3
 
@@ -95,8 +116,32 @@ def test_groups_without_candidates_come_last() -> None:
 
 
 def test_what_is_left_of_each_class() -> None:
+    """c first (both classes are due), then a or b; c alone where two of class 0 must stay."""
     labels_of = {"a": {0}, "b": {0}, "c": {0, 1}, "d": {1}}
-    order = ["a", "c", "b", "d"]
-    assert first_but(order, labels_of, 3, keep=1) == ["a", "c"]
-    assert first_but(order, labels_of, 3, keep=2) == ["a", "d"]
-    assert first_but(order, labels_of, 1, keep=1) == ["a"]
+    taken = taken_but(labels_of, 3, 1, 1, "test")
+    assert taken[0] == "c" and len(taken) == 2 and taken[1] in "ab"
+    assert len(taken_but(labels_of, 3, 2, 1, "test")) == 1
+    assert taken_but(labels_of, 1, 1, 1, "test") == ["c"]
+
+
+def test_the_only_group_of_a_class_leaves_its_other_classes_to_the_rest() -> None:
+    labels_of = {"a": {0, 1}, "b1": {1}, "b2": {1}, "b3": {1},
+                 **{f"c{i}": {2} for i in range(9)}}
+    taken = taken_but(labels_of, 4, 2, 1, "test")
+    assert sorted(group[0] for group in taken) == ["b", "c", "c", "c"]
+
+
+@settings(max_examples=40)
+@given(bits=st.lists(st.integers(0, 7), min_size=38, max_size=38), more=st.integers(0, 40),
+       seed=st.integers(0, 99), half=st.booleans())
+def test_as_many_groups_validate_as_the_tutorial_says(bits: list[int], more: int, seed: int,
+                                                      half: bool) -> None:
+    """Six of the rarest class, when it is in two more than 36 or 24, whatever else those hold."""
+    count, fraction = (38, 0.5) if half else (26, 0.25)
+    held = [{0} | {label for label in (1, 2, 3) if one >> label - 1 & 1} for one in bits[:count]]
+    for label in (1, 2, 3):
+        held += [{label}] * (count + more - sum(label in one for one in held))
+    labels_of = {f"g{i:03d}": one for i, one in enumerate(held)}
+    _, validation, _ = sides(labels_of, fraction, seed)
+    for label in range(4):
+        assert sum(label in labels_of[group] for group in validation) >= 6

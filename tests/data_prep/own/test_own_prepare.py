@@ -152,8 +152,8 @@ def test_regions_are_counted_beside_their_images(
     prepare.prepare(wanted(folder, fractions=(0.5,), negative="malignant"))
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  class")]
     assert lines[0].startswith("  class malignant (negative), images in groups: training ")
-    assert lines[1] == ("  class benign, images in groups: training 18 (30 regions) in 9, "
-                        "validation 8 in 4, test 26 in 13")
+    assert lines[1] == ("  class benign, images in groups: training 18 (22 regions) in 9, "
+                        "validation 8 (10 regions) in 4, test 26 (32 regions) in 13")
 
 
 def test_a_box_outside_the_image(tmp_path: Path, wanted: Callable[..., Request]) -> None:

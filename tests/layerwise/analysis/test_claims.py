@@ -21,6 +21,7 @@ from layerwise.analysis.claim_rules import (
 )
 from layerwise.analysis.claims import write_claims
 from layerwise.analysis.collect import collect
+from layerwise.analysis.report import write_report
 from layerwise.analysis.systems import SYSTEMS
 from layerwise.analysis.verdicts import ONE_DRAW, ONE_RUN, Verdict, judge_all
 from layerwise.contracts import read_scores, write_scores
@@ -314,3 +315,11 @@ def test_files(results: Path, tmp_path: Path) -> None:
     assert "The 9 claims are each decided at 95%, with no correction over claims: the chance of " \
         "at least one wrong verdict can reach 45%" in text
     assert "stand-in" in text and "| VI-D | fc7-fc8 has a smaller error" in text
+
+
+def test_the_paper_claims_nothing_about_your_own_images(project: Path, tmp_path: Path) -> None:
+    own = project / "results" / "own" / "cvc_patches-quick"
+    assert write_claims([own], tmp_path) == [] == list(tmp_path.iterdir())
+    page, = write_report([own], tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert 'href="#figures"' in text and "claims" not in text

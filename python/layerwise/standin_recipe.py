@@ -13,6 +13,7 @@ start.
 from __future__ import annotations
 
 import csv
+import functools
 import math
 import os
 import time
@@ -164,7 +165,7 @@ def distil_conv(crops: Crops, start: Start, teacher: Tensors, settings: Settings
                           initial=first, total=settings.iterations):
         rng = np.random.default_rng([settings.seed, 1, iteration])
         x = torch.from_numpy(crops.batch(rng.integers(0, len(crops), settings.batch), rng))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with _autocast():
             with torch.no_grad():
                 target = forward_teacher(teacher, x)
             found = forward_student(student, x)
@@ -185,6 +186,28 @@ def distil_conv(crops: Crops, start: Start, teacher: Tensors, settings: Settings
         if done % SAVE_EVERY == 0 or done == settings.iterations:
             _save(state_path, done, student, optimiser)
     return {name: (w.detach(), b.detach()) for name, (w, b) in student.items()}
+
+
+def _seconds(dtype: torch.dtype) -> float:
+    """The least of three products of 512 x 512 matrices."""
+    one = torch.ones(512, 512, dtype=dtype)
+    took = []
+    for _ in range(4):                     # the first one also prepares
+        start = time.perf_counter()
+        one @ one
+        took.append(time.perf_counter() - start)
+    return min(took[1:])
+
+
+@functools.cache
+def _bfloat16_pays() -> bool:
+    """Whether this processor has bfloat16 products; emulated, they take twenty times as long."""
+    return _seconds(torch.bfloat16) < _seconds(torch.float32)
+
+
+def _autocast() -> torch.autocast:
+    """bfloat16 where it is faster, else the float32 that everything is in."""
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=_bfloat16_pays())
 
 
 def _save(path: Path, done: int, student: Tensors, optimiser: torch.optim.Optimizer) -> None:
@@ -222,7 +245,7 @@ def look(crops: Crops, conv: Tensors, classifier: SqueezeNet,
         rng = np.random.default_rng([settings.seed, 2, first])
         rows = np.arange(first, min(first + batch, total))
         x = torch.from_numpy(crops.batch(rows % len(crops), rng))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with _autocast():
             pool5[rows] = forward_student(conv, x)["pool5"].flatten(1).half()
             scores[rows] = classifier(x).half()
     return pool5, scores

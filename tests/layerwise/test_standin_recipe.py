@@ -14,6 +14,8 @@ from layerwise.standin_recipe import (  # noqa: E402
     Log,
     LowRank,
     Settings,
+    _autocast,
+    _bfloat16_pays,
     _rescale,
     distil_classifier,
     rate_share,
@@ -47,6 +49,18 @@ def test_rate_rises_stays_and_falls_to_nothing():
     assert all(later < earlier for earlier, later in zip(shares[701:], shares[702:]))
     assert shares[-1] < 1e-4
     assert shares[:700] == [rate_share(i, settings._replace(iterations=5000)) for i in range(700)]
+
+
+@pytest.mark.parametrize("bfloat16, expected", [(0.1, torch.bfloat16), (9.0, torch.float32)])
+def test_bfloat16_is_used_where_it_is_faster(monkeypatch, bfloat16, expected):
+    monkeypatch.setattr("layerwise.standin_recipe._seconds",
+                        {torch.bfloat16: bfloat16, torch.float32: 1.0}.get)
+    _bfloat16_pays.cache_clear()
+    try:
+        with _autocast():
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == expected
+    finally:
+        _bfloat16_pays.cache_clear()
 
 
 def test_rescaling_changes_norms_and_no_score():

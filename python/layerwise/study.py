@@ -6,10 +6,11 @@ whose speed is an assumption.
 """
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
 
 from layerwise.contracts import atomic_text
 from layerwise.cost import step
@@ -149,14 +150,16 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Write the page to the file that is named, else print it."""
-    if not arguments:
-        print(page(), end="")
+@click.command("study")
+@click.argument("out", required=False, type=click.Path())
+def main(out: str | None) -> None:
+    """Write the page to the file OUT, else print it."""
+    if out is None:
+        click.echo(page(), nl=False)
         return
-    with atomic_text(Path(arguments[0])) as handle:
+    with atomic_text(Path(out)) as handle:
         handle.write(page())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -42,7 +42,7 @@ class Claim:
 
     falls: the claim is about what less data costs, and cannot be evaluated with a system that is
     at chance with all of it: it has nothing to lose. converged: the claim is about converged
-    networks, and cannot be evaluated while one is still improving or near chance.
+    networks, and cannot be evaluated while one may still improve or is near chance.
     """
 
     name: str

@@ -61,7 +61,7 @@ def _note(study: Study, claims: int) -> str:
         f"intervals of the systems lie {CHANCE_MARGIN:g} above the sensitivity of random scores. "
         f"For convergence log2 of the ratio of iterations until each run has made {CONVERGED:.0%} "
         f"of its own rise in validation AUC, with its bounds, over at least {MIN_SEEDS} seeds. "
-        "Claims on convergence and after it are not evaluable while a run is still improving or "
+        "Claims on convergence and after it are not evaluable while a run may still improve or "
         "is near chance in validation; no comparison with such a run decides a claim, nor one "
         "with less data, of which there is one draw. \"On a par\" allows "
         f"{allowed}. Of several comparisons the one most against the claim is shown.")

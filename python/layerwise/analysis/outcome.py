@@ -9,7 +9,7 @@ from layerwise.runs import read_json
 
 IMPROVING, NEAR_CHANCE = "‡", "§"
 LEARNT_AUC = 0.6   # of validation: less cannot be told from chance with some hundred patches
-SIGNS = {IMPROVING: "still improving when training ended (its best validation was the last)",
+SIGNS = {IMPROVING: "may not have finished improving (its best validation was the last)",
          NEAR_CHANCE: f"near chance in validation (its best AUC is below {LEARNT_AUC:g})"}
 
 

@@ -27,7 +27,7 @@ from layerwise.analysis.verdicts import ONE_DRAW, ONE_RUN, Verdict, judge_all
 from layerwise.contracts import read_scores, write_scores
 from layerwise.tasks import TASKS
 
-STILL = "‡ still improving when training ended (its best validation was the last)"
+STILL = "‡ may not have finished improving (its best validation was the last)"
 
 
 def test_rows_are_sound() -> None:

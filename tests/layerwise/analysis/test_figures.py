@@ -101,7 +101,7 @@ def test_captions_name_runs_to_be_read_with_care(tmp_path: Path) -> None:
             table = operating_table(study)
             captions |= {f"{study.task.name} {name}": " ".join(figure.texts[-1].get_text().split())
                          for name, figure in figures_of(study, table)}
-    still = "‡ still improving when training ended (its best validation was the last): FT:conv1-fc8"
+    still = "‡ may not have finished improving (its best validation was the last): FT:conv1-fc8"
     near_chance = "§ near chance in validation (its best AUC is below 0.6): AlexNet scratch"
     assert all(still in caption for caption in captions.values()) and len(captions) == 6
     assert f"{near_chance}, AlexNet scratch at 10%" in captions["frames fig6b"]

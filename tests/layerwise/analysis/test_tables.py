@@ -178,12 +178,12 @@ def test_how_training_ended_is_marked(tmp_path: Path) -> None:
         assert marked == [*(("Fine-tuned AlexNet:only fc8 §", seed) for seed in ("0", "mean")),
                           *(("Fine-tuned AlexNet:conv1-fc8 ‡", seed) for seed in ("1", "mean"))]
     text = (folder / "operating-points.md").read_text()
-    assert text.count("‡: still improving when training ended") == 4
+    assert text.count("‡: may not have finished improving") == 4
     assert text.count("§: near chance in validation (its best AUC is below 0.6)") == 4
     assert r"conv1-fc8 \ddag{}" in (folder / "operating-points.tex").read_text()
     assert r"only fc8 \S{}" in (folder / "operating-points.tex").read_text()
     text = (folder / "pairs.md").read_text()
-    assert "‡ still improving when training ended (its best validation was the last): FT:conv1-" \
+    assert "‡ may not have finished improving (its best validation was the last): FT:conv1-" \
         "fc8. § near chance in validation (its best AUC is below 0.6): FT:only fc8." in text
 
 

@@ -98,17 +98,32 @@ def pools(candidates: Sequence[Candidate], order: Sequence[str], reduced_by: str
           ) -> tuple[list[Candidate], list[Candidate]]:
     """(training, validation) candidates of a reduced set.
 
-    Fewer groups (on both sides, or only to train on); or fewer lesions ("at the PE level"), each
-    with all its candidates, beside all false positives; or fewer cases, equally many of each class:
-    the fraction of the rarer one's.
+    Fewer groups (on both sides, or only to train on, then enough of them for every label); or fewer
+    lesions ("at the PE level"), each with all its candidates, beside all false positives; or fewer
+    cases, equally many of each class: the fraction of the rarer one's.
     """
     groups = reduced(order, fraction if reduced_by == "group" else 1.0, every)
     if reduced_by == "training group":
-        groups = groups[0][:max(2, math.floor(fraction * len(groups[0]) + 0.5))], groups[1]
+        count = max(2, math.floor(fraction * len(groups[0]) + 0.5))
+        groups = groups[0][:_enough(groups[0], count, candidates)], groups[1]
     sides = [[row for row in candidates if row.group in side] for side in groups]
     if reduced_by not in ("group", "training group"):
         sides = [_reduced_units(rows, reduced_by, fraction, seed) for rows in sides]
     return sides[0], sides[1]
+
+
+def _enough(groups: Sequence[str], count: int, candidates: Sequence[Candidate]) -> int:
+    """Length, `count` at least, of the prefix that holds every label of these groups."""
+    labels_of: dict[str, set[int]] = {}
+    for row in candidates:
+        labels_of.setdefault(row.group, set()).add(row.label)
+
+    def held(part: Sequence[str]) -> set[int]:
+        return {label for group in part for label in labels_of.get(group, ())}
+
+    while held(groups[:count]) < held(groups):
+        count += 1
+    return count
 
 
 def _reduced_units(candidates: Sequence[Candidate], unit: str, fraction: float, seed: int

@@ -43,9 +43,13 @@ def divide(labels: Sequence[tuple[str, int]], given: Mapping[str, str], fraction
     validation = taken_but(learn, len(places), 1, seed, "validation")
     rest = {group: learn[group] for group in learn.keys() - set(validation)}
     training = mixed_order(rest, seed, "order")
+    if len(validation) < len(places):
+        raise InputError(f"only {len(validation)} of the {len(learn)} groups that are not for "
+                         f"testing can validate, {len(places)} needed: the others are the last of "
+                         "a class to train on; add groups of these classes")
     for side, groups in (("test", test), ("training", training), ("validation", validation)):
         held = {label for group in groups for label in labels_of[group]}
-        if len(held) < 2 or len(validation) < len(places):
+        if len(held) < 2:
             raise InputError(
                 f"the {side} groups ({len(groups)} of {len(labels_of)}) hold {len(held)} of "
                 f"{len({label for _, label in labels})} classes; add groups, choose another "

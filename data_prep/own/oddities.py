@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -73,20 +72,15 @@ def near_pairs(prints: Sequence[Print], groups: Sequence[str]) -> Iterator[tuple
                 yield start + int(i), start + int(j)
 
 
-def warnings(listed: Sequence[OwnImage], jobs: int, classes: Sequence[str] = (),
-             left_out: Sequence[Path] = ()) -> list[str]:
+def warnings(listed: Sequence[OwnImage], jobs: int, classes: Sequence[str] = ()) -> list[str]:
     """All that is odd, in words.
 
     Args:
         classes: names, index = label.
-        left_out: files beside the images that are not read.
 
     Raises InputError for a damaged file.
     """
     found = class_warnings(listed, classes)
-    if left_out:
-        found.append(f"files left out because they are not images that can be read: "
-                     f"{len(left_out)}, {left_out[0]} the first")
     prints = list(ordered_map(functools.partial(one_by_one, fingerprint), listed, jobs, _BATCH,
                               "looking for duplicates", "images"))
     pairs = list(near_pairs(prints, [image.group for image in listed]))

@@ -79,9 +79,13 @@ def prepare(request: Request) -> Path:
     recipe = replace(                    # with what the request says of negative class and views
         RECIPE, read=functools.partial(reader.read_images, negative=request.negative),
         views=views.UPRIGHT if request.upright else views.ALL,
-        warn=functools.partial(oddities.warnings, classes=names,
-                               left_out=reader.left_out(request.source)))
+        warn=functools.partial(oddities.warnings, classes=names))
     dataset = common.prepare(recipe, request)
+    read = {image.image_path for image in recipe.read(request.source)}
+    beside = reader.left_out(request.source, read)
+    if beside:
+        print(f"  warning: {len(beside)} files beside the images were not read, {beside[0]} the "
+              "first")
     for line in class_lines(dataset, names):
         print(line)
     return dataset

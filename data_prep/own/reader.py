@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -120,14 +120,23 @@ def _classes(table: Path, lines: Sequence[Line], negative: str) -> tuple[str, ..
     return (first, *(name for name in names if name != first))
 
 
-def left_out(source: Path) -> list[Path]:
-    """Files in the folders of the classes that are not images; none where a table names images."""
+def left_out(source: Path, read: Collection[Path]) -> list[Path]:
+    """Files in a folder of classes that are not among those read; none where a table names them.
+
+    The tables of groups beside the classes are not counted.
+    """
     if source.is_file() or (source / manifest.MANIFEST).is_file():
         return []
-    classes = [path for path in _visible(source) if path.is_dir()]
-    folders = [*classes, *(path for one in classes for path in _visible(one) if path.is_dir())]
-    return [path for folder in folders for path in _visible(folder)
-            if path.is_file() and not _is_image(path)]
+    tables = {path for path in _visible(source) if path.suffix == ".csv"}
+    return [path for path in _files(source) if path not in tables and path not in read]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in _visible(folder):
+        if path.is_dir():
+            yield from _files(path)
+        else:
+            yield path
 
 
 def _lines(source: Path) -> tuple[Path, list[Line]]:
@@ -241,12 +250,11 @@ def _visible(folder: Path) -> Iterable[Path]:
 
 
 def _images(folder: Path) -> list[Path]:
-    return [path for path in _visible(folder) if path.is_file() and _is_image(path)]
+    return [path for path in _visible(folder)
+            if path.is_file() and (path.suffix.lower() in SUFFIXES or _is_dicom(path))]
 
 
-def _is_image(path: Path) -> bool:
-    if path.suffix.lower() in SUFFIXES:
-        return True
+def _is_dicom(path: Path) -> bool:
     try:
         with path.open("rb") as handle:
             return is_dicom(handle.read(132))

@@ -14,6 +14,7 @@ from pathlib import Path
 from layerwise.card import card
 from layerwise.contracts import new_folder, read_index
 from layerwise.errors import InputError
+from layerwise.prepared import check_data
 from layerwise.runs import (
     BEST,
     CONFIG,
@@ -73,8 +74,8 @@ def read_model(folder: Path) -> Model:
 def export(run_folder: Path, out: Path) -> Path:
     """Write a trained run, or a data set's recommended one, as folder `out`, wholly or not at all.
 
-    Raises InputError when the run is not trained, its prepared test set is gone, or `out` exists
-    and is not empty.
+    Raises InputError when the run is not trained, its prepared data are gone or others by now, or
+    `out` exists and is not empty.
     """
     run_folder = recommended_run(run_folder)
     run = load_run(run_folder)
@@ -115,6 +116,7 @@ def recommended_run(folder: Path) -> Path:
 def _views(run: Run) -> tuple[str, ...]:
     """The views that the run's test candidates were averaged over."""
     try:
+        check_data(run)
         rows = read_index(Path(run.data) / "test" / "index.csv")
     except InputError as error:
         raise InputError(f"{error}: says which views to average; prepare the data again") from None

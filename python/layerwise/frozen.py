@@ -67,11 +67,16 @@ def worth_storing(items: Sequence[Item], budget_bytes: float,
             pairs.setdefault((item.blob, item.name.rpartition("-")[2]), []).append(item)
     tests = [[item] for item in items if item.name == TEST]
     chosen: list[Item] = []
-    usable = set()
-    for unit in sorted([*pairs.values(), *tests], key=_worth):
+    usable: set[str] = set()
+    waiting = sorted([*pairs.values(), *tests], key=_worth)
+    while True:
+        unit = next((one for one in waiting if one[0].name != TEST or one[0].blob in usable), None)
+        if unit is None:
+            break
+        waiting.remove(unit)
         missing = [item for item in unit if item not in stored]
         size = sum(item.size_bytes for item in missing)
-        if unit[0].name == TEST and unit[0].blob not in usable or size > budget_bytes:
+        if size > budget_bytes:
             continue
         if missing and sum(total[item.name] * item.patches for item in unit) \
                 <= sum(item.patches for item in unit):

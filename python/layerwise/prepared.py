@@ -28,5 +28,5 @@ def check_data(run: Run, busy: Callable[[], None] = lambda: None) -> None:
     with hold(Path(run.data), busy, shared=True):
         found = data_digest(Path(run.data), run.fraction)
     if found != run.data_sha256:
-        raise InputError(f"{run.data}: prepared anew with other data while a run was using it; "
+        raise InputError(f"{run.data}: prepared anew, with other data than the run began with; "
                          "prepare them as before, or choose another --data and --runs folder")

@@ -6,6 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from data_prep import splits
+from layerwise.contracts import BoxCandidate
 from layerwise.errors import InputError
 
 FRACTIONS = (1.0, 0.5, 0.25, 0.1)
@@ -68,6 +69,20 @@ def test_sizes_of_reduced_sets_by_hand() -> None:
     train, validation = splits.reduced(order, 0.25)
     assert (train, validation) == (["g0", "g2", "g3", "g4"], ["g1"])
     assert splits.reduced(order, 0.01) == (["g0"], ["g1"])
+
+
+def test_fewer_groups_to_train_on_hold_every_label() -> None:
+    """Of ten groups g1 and g6 validate; label 2 is in the third and label 3 in the sixth other."""
+    order = [f"g{i}" for i in range(10)]
+    held = {0: (0, 1), 1: (3,), 3: (2,), 4: (2,), 7: (3,)}
+    rows = [BoxCandidate(f"c{i}", f"g{i}", f"c{i}-{label}", "", label, 0.0, 0.0, 9.0, 9.0, 0.5)
+            for i in range(10) for label in held.get(i, (1,))]
+    trained, validated = splits.pools(rows, order, "training group", 0.2, 1)
+    assert list(dict.fromkeys(row.group for row in trained)) == ["g0", "g2", "g3", "g4", "g5", "g7"]
+    assert {row.group for row in validated} == {"g1", "g6"}
+    two = [row for row in rows if row.label < 2]
+    trained, _ = splits.pools(two, order, "training group", 0.2, 1)
+    assert {row.group for row in trained} == {"g0", "g2"}
 
 
 def test_kinds_are_dealt_evenly() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -157,6 +158,15 @@ def test_what_cannot_be_exported_or_used(place: Path, tmp_path: Path) -> None:
     done = layerwise("predict", place / "model", place / "scans/000.png", "--box", "1,2,0,4")
     assert done.exit_code == 2 and "is no X,Y,W,H with W and H above 0" in done.stderr
     assert not list(tmp_path.glob(".*"))
+
+
+def test_data_prepared_anew_say_nothing_of_an_older_run(place: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(run_folder(place), tmp_path / "own/scans-mini/conv5/100/1")
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "data_sha256": "of other data"}))
+    with pytest.raises(InputError, match="other data than the run began with.*says which views"):
+        export(run, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize("task, box, message", [

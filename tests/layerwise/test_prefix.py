@@ -41,6 +41,13 @@ def test_the_budget_goes_where_it_saves_most():
     assert chosen(items, 0) == set()
 
 
+def test_a_test_set_worth_more_than_its_pair_comes_after_it():
+    """Where training passes over less than the whole training set."""
+    items = [Item(name, "fc6", 1000, passes) for name, passes in (
+        ("train-100", 0.6), ("validation-100", 3.0), ("test", 2.0))]
+    assert set(worth_storing(items, 1e9)) == set(items)
+
+
 def test_what_no_run_could_use_is_not_stored():
     train, validation, test = items = [Item(name, "fc6", patches, 8.0) for name, patches in (
         ("train-50", 4000), ("validation-50", 1000), ("test", 2000))]

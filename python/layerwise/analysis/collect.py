@@ -206,7 +206,7 @@ def _study(folders: Sequence[Path], task: Task, dataset: str) -> Study | None:
             if key in runs:
                 raise InputError(f"{run_folder}: the same run is also in {runs[key].folder}")
             runs[key] = run
-    if cases is None:
+    if cases is None or not runs:
         return None
     check_comparable([Scored(str(run.folder), run.fraction, run.test_set,
                              str(run.config.get("data_sha256") or ""),

@@ -103,6 +103,13 @@ def test_groups_of_several_classes_are_dealt_evenly(bits: list[int], seed: int, 
             assert abs(held - count * part) < 3 and (held or count < 3)
 
 
+def test_groups_that_all_have_to_be_trained_on_leave_none_to_validate() -> None:
+    labels_of = {**{f"a{i}": {i} for i in range(4)}, "t0": {0}, "t1": {1}}
+    with pytest.raises(InputError, match="only 0 of the 4 groups .* can validate, 1 needed"):
+        sides(labels_of, given_split={group: "test" if group[0] == "t" else "train"
+                                      for group in labels_of})
+
+
 def test_classes_advance_at_their_own_pace() -> None:
     labels_of = {**{f"a{i}": {0} for i in range(8)}, **{f"b{i}": {1} for i in range(4)}}
     order = mixed_order(labels_of, 3, "order")

@@ -75,9 +75,6 @@ def test_all_warnings_name_what_to_look_at(tmp_path: Path) -> None:
     assert "class sick is in one group only (p3)" in found[3]
     assert "a.png of group p1 and" in found[4] and "b.png of group p2" in found[4]
     assert "1 images" in found[5] and "dark.png" in found[5] and len(found) == 6
-    notes = [tmp_path / "notes.txt", tmp_path / "scan.bmp"]
-    added, = set(warnings(listed, 1, ("well", "sick"), notes)) - set(found)
-    assert "can be read: 2," in added and "notes.txt" in added
 
 
 def test_large_classes_in_many_groups_are_nothing_odd(tmp_path: Path) -> None:

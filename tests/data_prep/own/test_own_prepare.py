@@ -120,6 +120,40 @@ def test_a_new_label_or_negative_class_makes_new_sets(tmp_path: Path,
     assert contracts.read_candidates(dataset / "candidates.csv")[0].label == 1
 
 
+def test_smaller_training_sets_hold_every_class(tmp_path: Path,
+                                                wanted: Callable[..., Request]) -> None:
+    """28 groups: 14 to train and validate, of which a quarter is 4, 2 of them to train on."""
+    folder = write_images(tmp_path / "scans", groups=28)
+    table = (folder / "manifest.csv").read_text().splitlines()
+    for number in range(0, 56, 2):                         # a fourth class in groups of its own
+        if number // 2 % 4 == 0:
+            for i in (number + 1, number + 2):
+                table[i] = table[i].replace("normal", "odd")
+    (folder / "manifest.csv").write_text("\n".join(table) + "\n")
+    dataset = prepare.prepare(wanted(folder, fractions=(1.0, 0.25)))
+    rows = contracts.read_index(dataset / "train-25" / "index.csv")
+    assert {row.label for row in rows} == {0, 1, 2, 3} and len({row.group for row in rows}) == 4
+
+
+def test_files_that_are_not_read_are_named_every_time(
+        tmp_path: Path, wanted: Callable[..., Request], capsys: pytest.CaptureFixture[str]) -> None:
+    flat = write_images(tmp_path / "flat")
+    for line in (flat / "manifest.csv").read_text().splitlines()[1:]:
+        name, label, group = line.split(",")
+        (tmp_path / "scans" / label / group).mkdir(parents=True, exist_ok=True)
+        (flat / name).rename(tmp_path / "scans" / label / group / name)
+    prepare.prepare(wanted(tmp_path / "scans"))
+    assert "not read" not in capsys.readouterr().out
+    note = tmp_path / "scans" / "normal" / "p0" / "notes.heic"
+    note.write_bytes(b"")
+    prepare.prepare(wanted(tmp_path / "scans"))
+    assert f"warning: 1 files beside the images were not read, {note} the" \
+        in capsys.readouterr().out
+    note.unlink()
+    prepare.prepare(wanted(tmp_path / "scans"))
+    assert "not read" not in capsys.readouterr().out
+
+
 def test_another_folder_of_the_same_name_does_not_replace_the_first(
         tmp_path: Path, images: Path, wanted: Callable[..., Request]) -> None:
     dataset = prepare.prepare(wanted(images))

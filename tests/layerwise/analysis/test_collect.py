@@ -94,6 +94,15 @@ def test_a_run_without_scores_is_missing(study_root: Path) -> None:
     assert "fc8" not in study.inits()
 
 
+def test_a_data_set_without_any_scores_is_left_out(study_root: Path, tmp_path: Path) -> None:
+    shutil.copytree(study_root / "polyp/phantom", study_root / "polyp/other")
+    for path in (study_root / "polyp/other").rglob("scores.csv"):
+        path.unlink()
+    assert [study.dataset for study in collect([study_root])] == ["phantom"]
+    with pytest.raises(InputError, match="no runs found"):
+        collect([study_root / "polyp/other"])
+
+
 def test_two_folders_are_put_together(study_root: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(study_root, other)

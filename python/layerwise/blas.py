@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -21,8 +22,9 @@ from layerwise.cache import path_of, remember
 from layerwise.contracts import json_or_empty
 from layerwise.errors import InputError, LayerwiseError
 
-CHECK = 1                  # raise it when layerwise.blas_check checks something else
+CHECK = 2                  # raise it when what is checked or how it is judged changes
 CHECK_TIMEOUT_S = 120
+CRASHES = (signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGABRT)
 AVX512 = frozenset({"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"})
 
 # Kernels of OpenBLAS 0.3.13, fastest first: flags they need, and the vendor they are for. AVX-512
@@ -66,8 +68,9 @@ def choose(threads: int, afresh: bool = False) -> BlasChoice:
     """The fastest kernel that computes rightly on this machine with `threads` threads.
 
     Takes some seconds once; the verdict is kept in the user's cache for this processor, library
-    file and number of threads, and made again when `afresh`. OPENBLAS_CORETYPE, when set, is the
-    only candidate.
+    file and number of threads, and made again when `afresh`. It is not kept when a faster kernel's
+    check ended through no fault of the kernel: it took too long, or was killed for want of memory.
+    OPENBLAS_CORETYPE, when set, is the only candidate.
 
     Raises:
         InputError: `threads` < 1, or the kernel in OPENBLAS_CORETYPE is missing or wrong.
@@ -83,8 +86,9 @@ def choose(threads: int, afresh: bool = False) -> BlasChoice:
     remembered = _cache_file(library, processor, wanted, threads)
     choice = None if afresh else _read_choice(remembered)
     if choice is None:
-        choice = _search(library, candidates(processor), wanted, threads)
-        remember(remembered, asdict(choice))
+        choice, lasting = _search(library, candidates(processor), wanted, threads)
+        if lasting:
+            remember(remembered, asdict(choice))
     return choice
 
 
@@ -119,20 +123,25 @@ def candidates(processor: Processor) -> tuple[str, ...]:
 
 
 def _search(library: Mapping[str, Any], names: tuple[str, ...], wanted: str | None,
-            threads: int) -> BlasChoice:
-    """The first right one of `wanted` alone, or of `names` and then the library's own choice."""
+            threads: int) -> tuple[BlasChoice, bool]:
+    """The first right one of `wanted` alone, or of `names` and then the library's own choice.
+
+    The second value says whether the kernels themselves are why those before it were rejected.
+    """
     openblas = library["openblas"]
     title = f"OpenBLAS {openblas}" if openblas else str(library["file"])
     kernels: tuple[str | None, ...] = (None,)
     if openblas:
         kernels = (wanted,) if wanted else (*names, None)
     rejected: list[str] = []
+    lasting = True
     for kernel in kernels:
         answer = _ask("check", kernel, threads)
         fault = _fault(kernel, answer)
         if fault is None:
             return BlasChoice(kernel, threads, round(float(answer["gflops"]), 1), True, title,
-                              tuple(rejected))
+                              tuple(rejected)), lasting
+        lasting = lasting and answer.get("lasting", True)
         rejected.append(f"{kernel or 'its own choice'}: {fault}")
     if wanted:
         raise InputError(f"OPENBLAS_CORETYPE={rejected[0]}; unset it to let layerwise choose")
@@ -152,7 +161,10 @@ def _fault(kernel: str | None, answer: Mapping[str, Any]) -> str | None:
 
 
 def _ask(verb: str, kernel: str | None, threads: int) -> Mapping[str, Any]:
-    """The answer of layerwise.blas_check in an environment of its own, or {"died": why}."""
+    """The answer of layerwise.blas_check in an environment of its own.
+
+    Or {"died": why, "lasting": whether it would die again, for the kernel has crashed}.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
     environment.update(environment_for(BlasChoice(kernel, threads, None, False, "")))
     package = str(Path(__file__).resolve().parent.parent)
@@ -166,11 +178,12 @@ def _ask(verb: str, kernel: str | None, threads: int) -> Mapping[str, Any]:
             answer: Mapping[str, Any] = json.loads(child.stdout)
             return answer
         last = child.stderr.strip().splitlines()[-1:] or ["no message"]
-        return {"died": f"exit code {child.returncode}, {last[0]}"}
+        return {"died": f"exit code {child.returncode}, {last[0]}",
+                "lasting": -child.returncode in CRASHES}
     except subprocess.TimeoutExpired:
-        return {"died": f"no answer within {CHECK_TIMEOUT_S} s"}
+        return {"died": f"no answer within {CHECK_TIMEOUT_S} s", "lasting": False}
     except ValueError:
-        return {"died": "no answer"}
+        return {"died": "no answer", "lasting": False}
 
 
 def _cache_file(library: Mapping[str, Any], processor: Processor, wanted: str | None,

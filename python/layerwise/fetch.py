@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -20,7 +21,8 @@ def fetch(target: Path, sha1: str, mirrors: Sequence[str], timeout: float = TIME
     """Download to `target`; the file has that name only once its SHA-1 is right.
 
     A broken transfer is kept beside it as `<name>.part` and continued by the next attempt, mirror
-    or call. Does nothing when `target` exists with the right SHA-1.
+    or call; when that gives another file, the same mirror is asked once more for all of it. Does
+    nothing when `target` exists with the right SHA-1.
 
     Raises:
         InputError: `target` exists and is another file, or its folder cannot be written.
@@ -41,20 +43,20 @@ def fetch(target: Path, sha1: str, mirrors: Sequence[str], timeout: float = TIME
                          "choose another data folder") from None
     reasons = []
     for mirror in mirrors:
-        for _ in range(ATTEMPTS):
+        for afresh in (False, True):
             try:
-                _transfer(mirror, partial, timeout, progress)
+                resumed = _complete(mirror, partial, timeout, progress)
             except _Failed as failure:
                 reasons.append(f"{mirror}: {failure}")
-                if failure.final:
-                    break
-                continue
+                break
             found = sha1_of(partial)
             if found == sha1:
                 os.replace(partial, target)
                 return
             partial.unlink()
             partial.touch()
+            if resumed and not afresh:       # what was there before may be at fault
+                continue
             reasons.append(f"{mirror}: sent a file with SHA-1 {found}, expected {sha1}")
             break
     if partial.stat().st_size == 0:
@@ -71,8 +73,22 @@ class _Failed(Exception):
         self.final = final
 
 
-def _transfer(url: str, partial: Path, timeout: float, progress: bool) -> None:
-    """Append what is missing of the file; returns when the server's promised length is there."""
+def _complete(url: str, partial: Path, timeout: float, progress: bool) -> bool:
+    """`_transfer` in up to ATTEMPTS; raises the last one's _Failed."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _transfer(url, partial, timeout, progress)
+        except _Failed as failure:
+            if failure.final:
+                raise
+    return _transfer(url, partial, timeout, progress)
+
+
+def _transfer(url: str, partial: Path, timeout: float, progress: bool) -> bool:
+    """Append what is missing of the file; returns when the server's promised length is there.
+
+    The answer is whether something of it was there before.
+    """
     from tqdm import tqdm
 
     have = partial.stat().st_size
@@ -92,10 +108,10 @@ def _transfer(url: str, partial: Path, timeout: float, progress: bool) -> None:
                     bar.update(len(block))
     except urllib.error.HTTPError as error:
         if error.code == 416 and have:       # nothing is missing: let the SHA-1 decide
-            return
+            return True
         raise _Failed(f"HTTP {error.code} {error.reason}", final=error.code < 500) from None
     except urllib.error.URLError as error:
-        raise _Failed(str(error.reason), final=not isinstance(error.reason, TimeoutError)) from None
+        raise _Failed(str(error.reason), final=not _passes(error.reason)) from None
     except ValueError as error:              # not a URL
         raise _Failed(str(error), final=True) from None
     except (OSError, http.client.HTTPException) as error:
@@ -103,3 +119,12 @@ def _transfer(url: str, partial: Path, timeout: float, progress: bool) -> None:
     size = partial.stat().st_size
     if total is not None and size < total:
         raise _Failed(f"broke off after {size} of {total} bytes", final=False)
+    return begin > 0
+
+
+def _passes(reason: object) -> bool:
+    """Whether what kept a connection from being made may be over at the next attempt."""
+    if isinstance(reason, socket.gaierror):
+        return reason.errno == socket.EAI_AGAIN
+    # Before Python 3.10, socket.timeout is no TimeoutError.
+    return isinstance(reason, (TimeoutError, socket.timeout, ConnectionError))

@@ -113,10 +113,12 @@ def distil(images: Path, conv_teacher: Path, classifier_teacher: Path, out: Path
         conv_teacher: .npz of a one-column AlexNet's conv1 to conv5 (`standin_init`).
         classifier_teacher: .npz of SqueezeNet v1.0 (`standin_nets`).
         out: the .npz to write.
-        work: folder of the log and of the state that an interrupted run resumes from.
+        work: folder of the log and, until `out` is written, of the state that an interrupted run
+            resumes from.
 
     Raises:
-        InputError: PyTorch is not installed, or an input cannot be used.
+        InputError: PyTorch is not installed, an input cannot be used, or `work` holds the state
+            of a run with other inputs.
     """
     try:
         from layerwise import standin_recipe
@@ -124,6 +126,7 @@ def distil(images: Path, conv_teacher: Path, classifier_teacher: Path, out: Path
         raise InputError(f"layerwise standin needs PyTorch ({error}): "
                          "pip install 'layerwise[standin]'") from None
     save_standin(standin_recipe.run(images, conv_teacher, classifier_teacher, work), out)
+    (work / standin_recipe.STATE_FILE).unlink(missing_ok=True)
 
 
 @click.command("standin")
@@ -134,7 +137,8 @@ def distil(images: Path, conv_teacher: Path, classifier_teacher: Path, out: Path
 @click.option("--classifier-teacher", required=True, type=click.Path(exists=True),
               help="SqueezeNet v1.0, .npz.")
 @click.option("--out", required=True, type=click.Path(),
-              help="The .npz to write; OUT.work/ keeps the log and the state to resume from.")
+              help="The .npz to write; OUT.work/ keeps the log and, while unfinished, the state to "
+                   "resume from.")
 def standin(images: str, conv_teacher: str, classifier_teacher: str, out: str) -> None:
     """Distil the stand-in weights from natural images (PyTorch, about an hour on two cores)."""
     distil(Path(images), Path(conv_teacher), Path(classifier_teacher), Path(out),

@@ -23,6 +23,7 @@ from layerwise.standin import CLASSES, Blobs, load_standin
 from layerwise.standin_images import SIDE, image_files, network_input, read_image
 from layerwise.standin_init import read_conv_teacher, to_caffe_input
 from layerwise.standin_nets import SqueezeNet, forward_student, forward_teacher, tensors
+from layerwise.standin_recipe import autocast, fastest_dtype
 
 PER_CLASS = 60                             # training images of the linear probe
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)       # of the probe's C, chosen by 3-fold cross-validation
@@ -73,11 +74,12 @@ def read_windows(files: Sequence[Path]) -> np.ndarray:
 
 
 @torch.no_grad()
-def extract(features: Features, windows: np.ndarray, name: str) -> dict[str, np.ndarray]:
-    """The features of all windows, float32 (computed in bfloat16, as in the distillation)."""
+def extract(features: Features, windows: np.ndarray, name: str,
+            dtype: str) -> dict[str, np.ndarray]:
+    """The features of all windows, float32; dtype: what products are computed in (`autocast`)."""
     parts: list[dict[str, torch.Tensor]] = []
     for first in tqdm(range(0, len(windows), 32), desc=name, unit="batch"):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast(dtype):
             parts.append(features(torch.from_numpy(network_input(windows[first:first + 32]))))
     return {key: torch.cat([part[key] for part in parts]).float().numpy() for key in parts[0]}
 
@@ -122,7 +124,7 @@ def measure(standin: Path | None, conv_teacher: Path, classifier_teacher: Path, 
 
     def probe(name: str, features: Features, numbers: Sequence[int]) -> dict[str, np.ndarray]:
         """Probe the network on these draws; returns its responses to the validation images."""
-        fitted, held_out = (extract(features, windows, f"{name}, {part}")
+        fitted, held_out = (extract(features, windows, f"{name}, {part}", dtype)
                             for windows, part in ((train, "training"), (test, "validation")))
         for number in numbers:
             chosen = rows[number]
@@ -134,7 +136,7 @@ def measure(standin: Path | None, conv_teacher: Path, classifier_teacher: Path, 
         return held_out
 
     probes: dict[str, dict[str, list[float]]] = {}
-    every = range(len(seeds))
+    every, dtype = range(len(seeds)), fastest_dtype()
     teacher = read_conv_teacher(conv_teacher)
     teacher_conv = tensors({**teacher, "conv1": to_caffe_input(*teacher["conv1"])})
     of_standin = probe("stand-in", table_i_features(load_standin(standin)), every)
@@ -147,10 +149,10 @@ def measure(standin: Path | None, conv_teacher: Path, classifier_teacher: Path, 
     classifier = SqueezeNet(classifier_teacher)
     scores = {"stand-in": of_standin["scores"],
               "classifier teacher": extract(lambda x: {"scores": classifier(x)}, test,
-                                            "classifier teacher")["scores"]}
+                                            "classifier teacher", dtype)["scores"]}
     return {
         "images_per_class": PER_CLASS, "validation_images": len(test_files), "seeds": list(seeds),
-        "probe_accuracy": probes,
+        "dtype": dtype, "probe_accuracy": probes,
         "top1_of_1000": {name: float((found.argmax(1) == true).mean())
                          for name, found in scores.items()},
         "pool5_relative_error": _relative_error(of_standin["pool5"], of_teacher["pool5"]),

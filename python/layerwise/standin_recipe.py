@@ -13,10 +13,12 @@ start.
 from __future__ import annotations
 
 import csv
-import functools
+import hashlib
+import json
 import math
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,18 +28,21 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from layerwise.standin_images import Crops
+from layerwise.errors import InputError
+from layerwise.standin_images import Crops, image_files
 from layerwise.standin_init import Start, initial_student, read_conv_teacher, to_caffe_input
 from layerwise.standin_nets import SqueezeNet, Tensors, forward_student, forward_teacher, tensors
 
 COMPARED = ("conv3", "pool5")              # where student and teacher line up
-LOG_FIELDS = ("stage", "step", "loss", *COMPARED, "rate", "seconds")
+LOG_FIELDS = ("stage", "step", "loss", *COMPARED, "rate", "seconds", "dtype")
+STATE_FILE = "conv_state.pt"               # in the work folder, until the result is written
 SAVE_EVERY, LOG_EVERY = 200, 50            # iterations
 
 
 class Settings(NamedTuple):
-    """Everything that decides the result besides the images and the teachers."""
+    """What can be set. The images, the teachers and the dtype (`fastest_dtype`) decide as well."""
 
+    calibration: int = 64                  # crops that the start is fitted on
     iterations: int = 2600
     warm_up: int = 100                     # iterations of rising rate
     anneal: int = 800                      # iterations of falling rate
@@ -62,12 +67,15 @@ class Settings(NamedTuple):
 
 DEFAULTS = Settings()
 
+
 class Log:
     """log.csv: one row per report; conv3 and pool5 are relative squared errors on that batch."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, dtype: str, resumed: bool) -> None:
+        """dtype: of the convolutions. A run that is not resumed replaces the log of another."""
         self._started = time.monotonic()
-        self._file = path.open("a", newline="", encoding="utf-8")
+        self._dtype = dtype
+        self._file = path.open("a" if resumed else "w", newline="", encoding="utf-8")
         self._writer = csv.DictWriter(self._file, LOG_FIELDS)
         if self._file.tell() == 0:
             self._writer.writeheader()
@@ -76,7 +84,8 @@ class Log:
         """Write one row, at once."""
         shown = {key: f"{value:.5g}" if isinstance(value, float) else value
                  for key, value in values.items()}
-        self._writer.writerow({**shown, "seconds": round(time.monotonic() - self._started)})
+        self._writer.writerow({**shown, "seconds": round(time.monotonic() - self._started),
+                               "dtype": self._dtype})
         self._file.flush()
 
 
@@ -87,23 +96,71 @@ def run(images: Path, conv_teacher: Path, classifier_teacher: Path, work: Path,
     Args:
         images, conv_teacher, classifier_teacher: see `standin.distil`.
         work: folder of log.csv and of stage 1's state, from which an interrupted run resumes.
+
+    Raises:
+        InputError: an input cannot be used, or `work` holds the state of a run with others.
     """
     torch.set_num_threads(settings.threads)
     cv2.setNumThreads(1)                   # with more, OpenCV and PyTorch wait for each other
     classifier = SqueezeNet(classifier_teacher)
     teacher = read_conv_teacher(conv_teacher)
+    state = State(work, inputs_digest(images, (conv_teacher, classifier_teacher), settings))
     crops = Crops(images, settings.smallest_crop)
     work.mkdir(parents=True, exist_ok=True)
-    log = Log(work / "log.csv")
+    log = Log(work / "log.csv", state.dtype, state.resumed)
     teacher_tensors = tensors({**teacher, "conv1": to_caffe_input(*teacher["conv1"])})
-    conv = distil_conv(crops, initial_student(teacher), teacher_tensors, settings, log,
-                       work / "conv_state.pt")
-    pool5, scores = look(crops, conv, classifier, settings)
+    conv = distil_conv(crops, initial_student(teacher), teacher_tensors, settings, log, state)
+    pool5, scores = look(crops, conv, classifier, settings, state.dtype)
     arrays = distil_classifier(pool5, scores, settings, log)
     for name, (weight, bias) in conv.items():
         arrays[f"{name}_weight"] = np.ascontiguousarray(weight.numpy())
         arrays[f"{name}_bias"] = bias.numpy()
     return arrays
+
+
+def inputs_digest(images: Path, teachers: Sequence[Path], settings: Settings) -> str:
+    """Of the settings, the teachers' contents and the images' names and sizes."""
+    contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in teachers]
+    sizes = [(path.relative_to(images).as_posix(), path.stat().st_size)
+             for path in image_files(images)]
+    return hashlib.sha256(json.dumps([settings._asdict(), contents, sizes]).encode()).hexdigest()
+
+
+class State:
+    """Stage 1 on the disk: what an interrupted run, and no other, resumes from.
+
+    dtype: of the convolutions; decided by a fresh start, kept by a run that is resumed.
+    """
+
+    def __init__(self, work: Path, inputs: str) -> None:
+        """inputs: see `inputs_digest`; InputError when the state in `work` is of others."""
+        self._path, self._inputs = work / STATE_FILE, inputs
+        self._saved: dict[str, Any] = torch.load(self._path) if self._path.exists() else {}
+        self.resumed = bool(self._saved)
+        if self.resumed and self._saved.get("inputs") != inputs:
+            raise InputError(f"{work}: holds the state of a run with other images, teachers or "
+                             "settings; remove this folder or choose another --out")
+        self.dtype: str = self._saved["dtype"] if self.resumed else fastest_dtype()
+
+    def save(self, done: int, student: Tensors, optimiser: torch.optim.Optimizer) -> None:
+        """Keep student and optimiser after this many iterations."""
+        partial = self._path.with_suffix(".partial")
+        torch.save({"inputs": self._inputs, "dtype": self.dtype, "iteration": done,
+                    "optimiser": optimiser.state_dict(),
+                    "student": {name: (w.detach(), b.detach())
+                                for name, (w, b) in student.items()}}, partial)
+        os.replace(partial, self._path)
+
+    def restore(self, student: Tensors, optimiser: torch.optim.Optimizer) -> int:
+        """Fill student and optimiser; returns the iterations done, 0 in a fresh start."""
+        if not self.resumed:
+            return 0
+        optimiser.load_state_dict(self._saved["optimiser"])
+        with torch.no_grad():
+            for name, layer in student.items():
+                for blob, saved in zip(layer, self._saved["student"][name]):
+                    blob.copy_(saved)
+        return int(self._saved["iteration"])
 
 
 def calibrate(start: Start, wanted: dict[str, torch.Tensor], x: torch.Tensor,
@@ -136,8 +193,7 @@ def calibrate(start: Start, wanted: dict[str, torch.Tensor], x: torch.Tensor,
 def rate_share(iteration: int, settings: Settings) -> float:
     """Of the peak rate: up over `warm_up` iterations, level, and down half a cosine over `anneal`.
 
-    Before the fall, runs of any length agree, so that a saved state can be carried on to more
-    iterations or be annealed early.
+    Before the fall, runs of any length agree.
     """
     left = settings.iterations - iteration
     down = 0.5 - 0.5 * math.cos(math.pi * min(1.0, left / settings.anneal))
@@ -145,11 +201,11 @@ def rate_share(iteration: int, settings: Settings) -> float:
 
 
 def distil_conv(crops: Crops, start: Start, teacher: Tensors, settings: Settings, log: Log,
-                state_path: Path) -> Tensors:
+                state: State) -> Tensors:
     """Stage 1: conv1 to conv5 by the squared errors of conv3 and pool5 over the targets' powers."""
     rng = np.random.default_rng([settings.seed, 0])
     with torch.no_grad():
-        x = torch.from_numpy(crops.batch(rng.integers(0, len(crops), 64), rng))
+        x = torch.from_numpy(crops.batch(rng.integers(0, len(crops), settings.calibration), rng))
         wanted = forward_teacher(teacher, x)
         pool5_gain = settings.pool5_norm / float(wanted["pool5"].flatten(1).norm(dim=1).mean())
         gains = dict(zip(teacher, (*settings.gains, pool5_gain)))
@@ -160,12 +216,12 @@ def distil_conv(crops: Crops, start: Start, teacher: Tensors, settings: Settings
     optimiser = torch.optim.AdamW([{"params": [w for w, _ in student.values()]},
                                    {"params": [b for _, b in student.values()]}])
     peaks = (settings.peak_rate, settings.peak_rate * settings.bias_rate_factor)
-    first = _resume(state_path, student, optimiser)
+    first = state.restore(student, optimiser)
     for iteration in tqdm(range(first, settings.iterations), desc="conv1-conv5", unit="iteration",
                           initial=first, total=settings.iterations):
         rng = np.random.default_rng([settings.seed, 1, iteration])
         x = torch.from_numpy(crops.batch(rng.integers(0, len(crops), settings.batch), rng))
-        with _autocast():
+        with autocast(state.dtype):
             with torch.no_grad():
                 target = forward_teacher(teacher, x)
             found = forward_student(student, x)
@@ -184,13 +240,13 @@ def distil_conv(crops: Crops, start: Start, teacher: Tensors, settings: Settings
                         for key in COMPARED}
             log.row(stage="conv", step=done, loss=loss.item(), rate=peaks[0] * share, **relative)
         if done % SAVE_EVERY == 0 or done == settings.iterations:
-            _save(state_path, done, student, optimiser)
+            state.save(done, student, optimiser)
     return {name: (w.detach(), b.detach()) for name, (w, b) in student.items()}
 
 
-def _seconds(dtype: torch.dtype) -> float:
+def _seconds(dtype: str) -> float:
     """The least of three products of 512 x 512 matrices."""
-    one = torch.ones(512, 512, dtype=dtype)
+    one = torch.ones(512, 512, dtype=getattr(torch, dtype))
     took = []
     for _ in range(4):                     # the first one also prepares
         start = time.perf_counter()
@@ -199,41 +255,22 @@ def _seconds(dtype: torch.dtype) -> float:
     return min(took[1:])
 
 
-@functools.cache
-def _bfloat16_pays() -> bool:
-    """Whether this processor has bfloat16 products; emulated, they take twenty times as long."""
-    return _seconds(torch.bfloat16) < _seconds(torch.float32)
+def fastest_dtype() -> str:
+    """bfloat16 where its products are faster, else float32; emulated, they take 20 times as long.
+
+    By timing, so another or busier machine may answer otherwise: ask once for all that is one run.
+    """
+    return min(("float32", "bfloat16"), key=_seconds)
 
 
-def _autocast() -> torch.autocast:
-    """bfloat16 where it is faster, else the float32 that everything is in."""
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=_bfloat16_pays())
-
-
-def _save(path: Path, done: int, student: Tensors, optimiser: torch.optim.Optimizer) -> None:
-    partial = path.with_suffix(".partial")
-    torch.save({"iteration": done, "optimiser": optimiser.state_dict(),
-                "student": {name: (w.detach(), b.detach()) for name, (w, b) in student.items()}},
-               partial)
-    os.replace(partial, path)
-
-
-def _resume(path: Path, student: Tensors, optimiser: torch.optim.Optimizer) -> int:
-    """Load the state into student and optimiser; returns the iterations done, 0 without a state."""
-    if not path.exists():
-        return 0
-    state = torch.load(path)
-    optimiser.load_state_dict(state["optimiser"])
-    with torch.no_grad():
-        for name, layer in student.items():
-            for blob, saved in zip(layer, state["student"][name]):
-                blob.copy_(saved)
-    return int(state["iteration"])
+def autocast(dtype: str) -> torch.autocast:
+    """bfloat16, or the float32 that everything is in."""
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bfloat16")
 
 
 @torch.no_grad()
-def look(crops: Crops, conv: Tensors, classifier: SqueezeNet,
-         settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:
+def look(crops: Crops, conv: Tensors, classifier: SqueezeNet, settings: Settings,
+         dtype: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Stage 2's data, float16: student's pool5 (n x 9216) and classifier's scores (n x 1000).
 
     n is `views` times the number of images.
@@ -245,7 +282,7 @@ def look(crops: Crops, conv: Tensors, classifier: SqueezeNet,
         rng = np.random.default_rng([settings.seed, 2, first])
         rows = np.arange(first, min(first + batch, total))
         x = torch.from_numpy(crops.batch(rows % len(crops), rng))
-        with _autocast():
+        with autocast(dtype):
             pool5[rows] = forward_student(conv, x)["pool5"].flatten(1).half()
             scores[rows] = classifier(x).half()
     return pool5, scores

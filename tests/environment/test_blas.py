@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Optional
@@ -78,7 +79,7 @@ def test_fastest_right_kernel_is_taken(machine: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("answer, reason", [
     ({"error": 1.5, "kernel": "SkylakeX", "gflops": 9.0}, "wrong results"),
     ({"error": None, "kernel": "SkylakeX", "gflops": 9.0}, "wrong results"),
-    ({"died": "exit code -4, no message"}, "crashed (exit code -4"),
+    ({"died": "exit code -4, no message", "lasting": True}, "crashed (exit code -4"),
     ({"error": 0.1, "kernel": "Prescott", "gflops": 9.0}, "took Prescott"),
 ])
 def test_falls_back_until_one_is_right(machine: Callable[..., Any], answer: dict[str, Any],
@@ -93,13 +94,13 @@ def test_falls_back_until_one_is_right(machine: Callable[..., Any], answer: dict
 
 def test_the_librarys_own_choice_comes_last(machine: Callable[..., Any]) -> None:
     asked = machine(lambda kernel, threads:
-                    {"died": "x"} if kernel else right(kernel, threads))
+                    {"died": "x", "lasting": True} if kernel else right(kernel, threads))
     assert blas.choose(1).kernel is None
     assert asked == ["SkylakeX", "Haswell", "Sandybridge", "Nehalem", None]
 
 
 def test_no_right_kernel_is_an_error(machine: Callable[..., Any]) -> None:
-    machine(lambda kernel, threads: {"died": "illegal instruction"})
+    machine(lambda kernel, threads: {"died": "illegal instruction", "lasting": True})
     with pytest.raises(LayerwiseError, match="computes wrongly .*own choice: crashed"):
         blas.choose(1)
 
@@ -128,6 +129,46 @@ def test_the_verdict_is_remembered_per_library_and_threads(
     (tmp_path / "libopenblas.so").write_bytes(b"another library")
     blas.choose(1)
     assert len(asked) == 4
+
+
+@pytest.mark.parametrize("fault, second", [
+    ("kill -KILL $$", "SkylakeX"),         # for want of memory
+    ("exec sleep 60", "SkylakeX"),         # on a machine that is overloaded
+    ("echo MemoryError >&2; exit 1", "SkylakeX"),
+    ("kill -ILL $$", "Haswell"),
+    ("kill -SEGV $$", "Haswell"),
+    ('''echo '{"error": 9.0, "kernel": "SkylakeX", "gflops": 9.0}'; exit''', "Haswell"),
+], ids=["killed", "too slow", "no memory", "illegal instruction", "segmentation fault", "wrong"])
+def test_only_a_rejection_that_is_the_kernels_own_is_remembered(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, second: str) -> None:
+    library, broken, python = (tmp_path / name for name in ("libopenblas.so", "broken", "python"))
+    library.write_bytes(b"a library")
+    broken.touch()
+    python.write_text(f"""#!/bin/sh
+if [ "$3" = where ]; then echo '{{"file": "{library}", "openblas": "0.3.13"}}'; exit; fi
+ulimit -c 0
+if [ "$OPENBLAS_CORETYPE" = SkylakeX ] && [ -e "{broken}" ]; then {fault}; fi
+echo '{{"error": 0.3, "kernel": "'$OPENBLAS_CORETYPE'", "gflops": 50.0}}'
+""")
+    python.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    monkeypatch.setattr(blas, "read_processor", lambda: INTEL)
+    monkeypatch.setattr(blas, "CHECK_TIMEOUT_S", 5)
+    monkeypatch.setattr(sys, "executable", str(python))
+    first = blas.choose(1)
+    assert first.kernel == "Haswell" and len(first.rejected) == 1
+    broken.unlink()
+    assert [blas.choose(1).kernel for _ in range(2)] == [second, second]
+
+
+def test_a_killed_check_does_not_replace_the_verdict(machine: Callable[..., Any]) -> None:
+    machine(right)
+    first = blas.choose(1)
+    machine(lambda kernel, threads: {"died": "killed", "lasting": False}
+            if kernel == "SkylakeX" else right(kernel, threads))
+    assert blas.choose(1, afresh=True).kernel == "Haswell"
+    assert blas.choose(1) == first
 
 
 @pytest.mark.parametrize("contents", ["", "{}", '{"kernel": "SkylakeX", "surprise": 1}', "[1]"])

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -97,6 +98,24 @@ def test_a_complete_part_needs_no_transfer(server, tmp_path):
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("part, asked", [
+    (b"x" * 77, "bytes=77-"), (b"x" * len(CONTENT), f"bytes={len(CONTENT)}-")],
+    ids=["begun", "long enough"])
+def test_a_part_of_another_file_is_not_the_mirrors_fault(server, tmp_path, part, asked):
+    (tmp_path / "file.part").write_bytes(part)
+    get(tmp_path / "file", f"{server}/good")
+    assert Server.log == [("/good", asked), ("/good", None)]
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("part, times", [(b"", 1), (b"x" * 77, 2)], ids=["whole", "resumed"])
+def test_a_wrong_file_is_asked_for_again_only_where_it_was_resumed(server, tmp_path, part, times):
+    (tmp_path / "file.part").write_bytes(part)
+    with pytest.raises(LayerwiseError, match="/wrong: sent a file with SHA-1"):
+        get(tmp_path / "file", f"{server}/wrong")
+    assert len(Server.log) == times
+
+
 def test_the_next_mirror_takes_over(server, tmp_path):
     get(tmp_path / "file", f"{server}/missing", f"{server}/wrong", f"{server}/good")
     assert (tmp_path / "file").read_bytes() == CONTENT
@@ -116,6 +135,53 @@ def test_failure_says_why_and_leaves_no_finished_file(server, tmp_path, fault, r
 def test_an_unreachable_server_is_said(tmp_path):
     with pytest.raises(LayerwiseError, match="could not be fetched .*refused"):
         get(tmp_path / "file", "http://127.0.0.1:9/file")
+
+
+def connecting(monkeypatch, *failures):
+    """Let connections fail in these ways before they succeed; gives the list of attempts."""
+    connect, attempts = socket.create_connection, []
+
+    def fail_first(*arguments, **options):
+        attempts.append(arguments)
+        if len(attempts) <= len(failures):
+            raise failures[len(attempts) - 1]
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(socket, "create_connection", fail_first)
+    return attempts
+
+
+@pytest.mark.parametrize("failure", [
+    socket.timeout("timed out"), TimeoutError(110, "Connection timed out"),
+    ConnectionResetError(104, "Connection reset by peer"),
+    socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")],
+    ids=repr)
+def test_what_may_pass_is_tried_again(server, tmp_path, monkeypatch, failure):
+    attempts = connecting(monkeypatch, failure, failure)
+    get(tmp_path / "file", f"{server}/good")
+    assert len(attempts) == 3
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("failure", [
+    socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+    OSError(113, "No route to host")], ids=repr)
+def test_what_stays_is_not_tried_again(server, tmp_path, monkeypatch, failure):
+    attempts = connecting(monkeypatch, failure)
+    with pytest.raises(LayerwiseError, match=failure.strerror):
+        get(tmp_path / "file", f"{server}/good")
+    assert len(attempts) == 1
+
+
+def test_a_handshake_without_answer_is_tried_again(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with pytest.raises(LayerwiseError, match="timed out"):
+            get(tmp_path / "file", f"https://127.0.0.1:{silent.getsockname()[1]}/file")
+        silent.setblocking(False)
+        for _ in range(3):
+            silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 def test_another_file_of_that_name_is_kept(tmp_path):

@@ -25,6 +25,7 @@ from layerwise.handover import Handover, read_handover, write_handover, write_ou
 from layerwise.launcher import settled
 from layerwise.options import Minutes
 from layerwise.plan import key_of, make_run
+from layerwise.runs import open_run
 from layerwise.slurm import Requests, Submitted
 from layerwise.slurm_job import Job
 
@@ -136,8 +137,11 @@ class FakeCluster:
 
     def __init__(self, states: dict[str, str] | None = None) -> None:
         self.known, self.submitted, self.cancelled = states or {}, [], []
+        self.then: BaseException | None = None        # meets jobs that wait for others
 
     def submit(self, folder, title, commands, after):
+        if after and self.then:
+            raise self.then
         self.submitted.append(([command[-1] for command in commands], after))
         first = 10 * len(self.submitted)
         ids = [f"{first}_{n}" for n in range(len(commands))] if len(commands) > 1 else [str(first)]
@@ -158,19 +162,96 @@ def test_runs_are_submitted_after_the_frozen_layers_and_only_once(prepared, sour
     given = replace(handed_over(prepared, tmp_path, source_weights), storing=5.0)
     cluster = FakeCluster()
     queued = slurm._queue(cluster, given, ["python3"])
-    assert cluster.submitted == [(["features"], None), (["0", "1"], "10")]
-    assert queued[slurm.FEATURES].id == "10"
+    assert cluster.submitted == [(["features"], []), (["0", "1"], ["10"])]
+    assert queued["10"].name == slurm.FEATURES
     assert [queued[key_of(run)].id for run in given.runs] == ["20_0", "20_1"]
     # A later command finds one of them running; the other one was lost.
-    del cluster.known["20_1"]
+    cluster.known.update({"10": "COMPLETED", "20_1": "NODE_FAIL"})
     queued = slurm._queue(cluster, given, ["python3"])
-    assert queued[key_of(given.runs[0])].id == "20_0"
-    assert cluster.submitted[2:] == [(["features"], None), (["1"], "30")]
+    assert queued[key_of(given.runs[0])].id == "20_0" and "10" not in queued
+    assert cluster.submitted[2:] == [(["features"], []), (["1"], ["30"])]
     # Scored runs are left alone.
     for run in given.runs:
         run.folder(tmp_path).mkdir(parents=True)
         (run.folder(tmp_path) / "scores.csv").write_text("")
     assert slurm._queue(cluster, given, ["python3"]) == {}
+
+
+def test_a_later_command_cancels_the_frozen_layers_too(prepared, source_weights, tmp_path):
+    given = replace(handed_over(prepared, tmp_path, source_weights), storing=5.0)
+    cluster, stopping = FakeCluster(), threading.Event()
+    slurm._queue(cluster, given, ["python3"])
+    queued = slurm._queue(cluster, given, ["python3"])
+    assert len(cluster.submitted) == 2
+    stopping.set()
+    with pytest.raises(slurm.Interrupted):
+        slurm._follow(cluster, given, queued, stopping)
+    assert sorted(cluster.cancelled) == ["10", "20_0", "20_1"]
+
+
+def test_frozen_layers_in_the_queue_are_waited_for(prepared, source_weights, tmp_path):
+    """Of a command that was killed between its two submissions; they do not do for another run."""
+    given = replace(handed_over(prepared, tmp_path, source_weights), storing=5.0)
+    first = replace(given, runs=given.runs[:1], costs=given.costs[:1])
+    cluster = FakeCluster()
+    cluster.then = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        slurm._queue(cluster, first, ["python3"])
+    assert cluster.known == {"10": "PENDING"}
+    cluster.then = None
+    queued = slurm._queue(cluster, first, ["python3"])
+    assert cluster.submitted[1:] == [(["0"], ["10"])]
+    assert {job.id for job in queued.values()} == {"10", "20"}
+    queued = slurm._queue(cluster, given, ["python3"])
+    assert cluster.submitted[2:] == [(["features"], ["10"]), (["1"], ["30"])]
+    assert {job.id for job in queued.values()} == {"10", "20", "30", "40"}
+    assert {key for key in queued if isinstance(key, str)} == {"10", "30"}
+
+
+def test_frozen_layers_are_cancelled_when_slurm_refuses_their_runs(prepared, source_weights,
+                                                                   tmp_path):
+    cluster = FakeCluster()
+    cluster.then = InputError("Slurm: no array of this size")
+    with pytest.raises(InputError, match="no array of this size"):
+        slurm._queue(cluster, replace(handed_over(prepared, tmp_path, source_weights),
+                                      storing=5.0), ["python3"])
+    assert cluster.known == {"10": "CANCELLED"}
+
+
+@pytest.mark.parametrize("left", ["scores.csv", "result.json", "state.json"])
+def test_a_folder_with_other_settings_is_refused_before_anything_is_submitted(
+        prepared, tmp_path, left):
+    given = handed_over(prepared, tmp_path)
+    run, cluster = given.runs[0], FakeCluster()
+    folder = run.folder(tmp_path)
+    folder.mkdir(parents=True)
+    open_run(folder, run)
+    (folder / left).write_text("{}")
+    other = replace(given, runs=(replace(run, iterations=9),))
+    with pytest.raises(InputError, match=f"{folder} holds a run with iterations=2, now 9: choose "
+                                         "another --runs folder or delete this one"):
+        slurm._queue(cluster, other, ["python3"])
+    assert not cluster.submitted and not (tmp_path / "slurm").exists()
+    assert len(slurm._queue(cluster, given, ["python3"])) == (left != "scores.csv")
+
+
+def test_a_job_with_other_settings_is_refused(prepared, tmp_path):
+    given = handed_over(prepared, tmp_path)
+    run, cluster = given.runs[0], FakeCluster()
+    slurm._queue(cluster, given, ["python3"])
+    other = replace(given, runs=(replace(run, batch_size=5),))
+    with pytest.raises(InputError) as refused:
+        slurm._queue(cluster, other, ["python3"])
+    assert str(refused.value) == (
+        f"{run.folder(tmp_path)}: Slurm job 10 of an earlier command makes this run with "
+        "batch_size=4, now 5: choose another --runs folder, or stop it (scancel 10) and delete "
+        "this one")
+    # One that decides nothing is the same, and a job that has ended is in nobody's way.
+    slurm._queue(cluster, replace(given, runs=(replace(run, environment={}),)), ["python3"])
+    assert len(cluster.submitted) == 1
+    cluster.known["10"] = "CANCELLED"
+    slurm._queue(cluster, other, ["python3"])
+    assert len(cluster.submitted) == 2
 
 
 def test_a_job_that_ends_without_a_word_is_an_error(tmp_path, monkeypatch):

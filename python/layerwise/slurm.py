@@ -35,7 +35,7 @@ PACKAGES = Path(__file__).resolve().parents[1]
 POLL_S = 5.0
 GRACE_S = 30.0         # for an outcome to appear on a shared file system after its job has ended
 CANCEL_S = 60.0        # for jobs to stop; Slurm kills them some time after it has told them
-RESTARTS = 1000        # a job that meets its time limit saves its state and is queued again
+RESTARTS = 1000        # at the time limit; `layerwise.job` fails sooner when it gets nowhere
 STORED = re.compile(r"^(\d+) of (\d+) patches$", re.MULTILINE)     # of layerwise.job
 LIVE = frozenset((     # Slurm's job states that may still lead to an outcome
     "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING",
@@ -123,7 +123,8 @@ class Cluster:
             executor.update_parameters(**self._requests.parameters(), name=title)
             if after:
                 executor.update_parameters(slurm_dependency=f"afterany:{':'.join(after)}")
-            jobs = executor.submit_array([Job(command) for command in commands])
+            jobs = executor.submit_array([Job(command, 60 * self._requests.minutes)
+                                          for command in commands])
         except RuntimeError as error:
             raise InputError(f"Slurm: {' '.join(str(error).split())}") from None
         return [job.job_id for job in jobs]

@@ -12,18 +12,23 @@ from typing import Any
 
 POLL_S = 0.5
 SAVE_S = 75.0          # submitit has the job told 90 s before its time is up
+EARLY_S = 240.0        # the same with what Slurm (a minute) and a slow start may add
 
 
 class Job:
-    """Runs `command` to its end. What came of it, the command says in a file of its own."""
+    """Runs `command` to its end. What came of it, the command says in a file of its own.
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self.command = list(command)
+    Its last argument is how often the job has used up its time before.
+    """
+
+    def __init__(self, command: Sequence[str], limit_s: float, timeouts: int = 0) -> None:
+        self.command, self.limit_s, self.timeouts = list(command), limit_s, timeouts
 
     def __call__(self) -> int:
         """The command's exit code."""
+        self._started = time.monotonic()
         # Popen.wait() would hold a lock that the signal's handler below needs.
-        self._child = subprocess.Popen(self.command)
+        self._child = subprocess.Popen([*self.command, str(self.timeouts)])
         while self._child.poll() is None:
             time.sleep(POLL_S)
         return self._child.returncode
@@ -32,14 +37,15 @@ class Job:
         """Called by submitit when the time is up or the job is preempted: the same job, again."""
         from submitit.helpers import DelayedSubmission
 
+        timed_out = time.monotonic() - self._started > self.limit_s - EARLY_S
         self._child.terminate()        # it finishes its iteration and saves
         end = time.monotonic() + SAVE_S
         while time.monotonic() < end and _is_running(self._child.pid):
             time.sleep(POLL_S)
-        return DelayedSubmission(Job(self.command))
+        return DelayedSubmission(Job(self.command, self.limit_s, self.timeouts + timed_out))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"command": self.command}
+        return {"command": self.command, "limit_s": self.limit_s, "timeouts": self.timeouts}
 
 
 def _is_running(pid: int) -> bool:

@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import threading
 import time
 import types
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,16 +18,19 @@ from test_training import setting
 
 from layerwise import handover as hand
 from layerwise import job, slurm
+from layerwise.child import Interrupted
 from layerwise.cli import main
 from layerwise.cost import Cost
 from layerwise.depths import DEPTHS
 from layerwise.entry import python_words
 from layerwise.errors import InputError
+from layerwise.features import LISTING, PARTIAL
+from layerwise.handcrafted import handcrafted_run
 from layerwise.handover import Handover, read_handover, write_handover, write_outcome
 from layerwise.launcher import settled
 from layerwise.options import Minutes
 from layerwise.plan import key_of, make_run
-from layerwise.runs import open_run
+from layerwise.runs import open_run, write_json
 from layerwise.slurm import Requests, Submitted
 from layerwise.slurm_job import Job
 
@@ -109,7 +114,7 @@ def test_a_job_scores_its_run_and_says_how_it_ended(prepared, tmp_path, monkeypa
             folder = tmp_path / name
             folder.mkdir()
             write_handover(folder / hand.HANDOVER, replace(given, runs=(run,)))
-            code = job.main([str(folder), "0"])
+            code = job.main([str(folder), "0", "0"])
             assert code == (1 if name == "bad" else 0)
     finally:
         for number, handler in zip((signal.SIGINT, signal.SIGTERM), handlers):
@@ -126,10 +131,95 @@ def test_a_job_says_what_nobody_foresaw(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr(job, "score_run", score_run)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     write_handover(tmp_path / hand.HANDOVER, handed_over(prepared, tmp_path / "runs"))
-    assert job.main([str(tmp_path), "0"]) == 1
+    assert job.main([str(tmp_path), "0", "0"]) == 1
     log = tmp_path / "0.error.log"
     assert hand.read_outcome(tmp_path, "0") == f"ValueError: nobody thought of this (see {log})"
     assert "in score_run" in log.read_text()
+
+
+class Starts:
+    """One job, begun again and again in this process; `saves` leaves what its work would.
+
+    It is stopped after that, each time.
+    """
+
+    def __init__(self, given: Handover, folder: Path, name: str, monkeypatch) -> None:
+        self.folder, self.name, self.saves, self.works = folder, name, lambda: None, 0
+        monkeypatch.setattr(job, "score_run", self._work)
+        monkeypatch.setattr(job, "store_features", self._work)
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        write_handover(folder / hand.HANDOVER, given)
+
+    def _work(self, *_):
+        self.works += 1
+        self.saves()
+        raise Interrupted("stopped on request")
+
+    def begin(self, timeouts: int) -> str | None:
+        """The outcome, None when it was stopped and may begin again."""
+        job.main([str(self.folder), self.name, str(timeouts)])
+        return hand.read_outcome(self.folder, self.name)
+
+
+NOTHING_SAVED = "nothing was saved in all of a job's time; give a longer --time, or fewer patches"
+
+
+def test_a_training_is_begun_again_as_long_as_it_gets_on(prepared, tmp_path, monkeypatch):
+    given = handed_over(prepared, tmp_path / "runs")
+    given = replace(given, runs=(replace(given.runs[0], iterations=9),))
+    folder = given.runs[0].folder(tmp_path / "runs")
+    folder.mkdir(parents=True)
+    starts = Starts(given, tmp_path, "0", monkeypatch)
+    for timeouts in range(3):
+        starts.saves = partial(write_json, folder / "state.json", {"iteration": timeouts + 1})
+        assert starts.begin(timeouts) is None
+    assert starts.works == 3
+    starts.saves = lambda: None
+    assert starts.begin(3) is None                     # stopped in a validation, say
+    assert starts.begin(4) == f"training (iteration 3 of 9): {NOTHING_SAVED}"
+    assert starts.works == 4
+
+
+def test_a_scoring_that_takes_longer_than_a_job_fails(prepared, tmp_path, monkeypatch):
+    """Not in the job that has trained too, but in the next, which had all its time for scoring."""
+    given = handed_over(prepared, tmp_path / "runs")
+    folder = given.runs[0].folder(tmp_path / "runs")
+    folder.mkdir(parents=True)
+    starts = Starts(given, tmp_path, "0", monkeypatch)
+    starts.saves = partial(write_json, folder / "result.json", {})
+    assert starts.begin(0) is None
+    assert starts.begin(1) is None
+    assert starts.begin(1) is None                     # preempted: had not all of its time
+    assert starts.begin(2) == f"scoring 6 patches: {NOTHING_SAVED}"
+    assert starts.works == 3
+
+
+def test_a_handcrafted_system_that_takes_longer_than_a_job_fails(prepared, tmp_path, monkeypatch):
+    given = handed_over(prepared, tmp_path / "runs")
+    given = replace(given, runs=(handcrafted_run(given.setting, 100, 7),))
+    starts = Starts(given, tmp_path, "0", monkeypatch)
+    assert starts.begin(0) is None
+    assert starts.begin(1) == f"the handcrafted system: {NOTHING_SAVED}"
+
+
+def test_storing_goes_on_as_long_as_sets_are_finished(prepared, source_weights, tmp_path,
+                                                      monkeypatch):
+    given = handed_over(prepared, tmp_path / "runs", source_weights)
+    data = tmp_path / "data"
+    given = replace(given, setting=replace(given.setting, prepared=data))
+    starts = Starts(given, tmp_path, hand.FEATURES, monkeypatch)
+
+    def finish(name):
+        folder = data / "features" / "key" / "fc6" / name
+        folder.mkdir(parents=True)
+        (folder / LISTING).write_text("00000.h5")
+
+    starts.saves = partial(finish, "train-100")
+    assert starts.begin(0) is None
+    starts.saves = partial(finish, f".validation-100{PARTIAL}17")
+    assert starts.begin(1) is None
+    assert starts.begin(2) == f"storing activations (sets done: 1): {NOTHING_SAVED}"
+    assert starts.works == 2
 
 
 class FakeCluster:
@@ -292,14 +382,16 @@ def test_requests_become_submitits_parameters():
     assert "slurm_partition" not in Requests(None, 1, 1.0, 1, 0, None, {}).parameters()
 
 
-def test_a_job_whose_time_is_up_is_stopped_and_given_back(tmp_path, monkeypatch):
-    """The command is told by SIGTERM, and what is given back runs it again."""
+@pytest.mark.parametrize("limit_s, timeouts", [(60, 3), (3600, 2)])
+def test_a_job_that_has_to_stop_is_told_and_given_back(tmp_path, monkeypatch, limit_s, timeouts):
+    """The command is told by SIGTERM; it runs again, knowing how often its time was up by then."""
     helpers = types.ModuleType("submitit.helpers")
     helpers.DelayedSubmission = lambda function: function
     monkeypatch.setitem(sys.modules, "submitit", types.ModuleType("submitit"))
     monkeypatch.setitem(sys.modules, "submitit.helpers", helpers)
     ready = tmp_path / "ready"
-    told = Job(["sh", "-c", f"trap 'exit 3' TERM; touch {ready}; while :; do sleep .1; done"])
+    told = Job(["sh", "-c", "trap 'exit 3' TERM; echo $1 >$0; while :; do sleep .1; done",
+                str(ready)], limit_s, 2)
     again = []
 
     def time_is_up(*_):
@@ -311,10 +403,12 @@ def test_a_job_whose_time_is_up_is_stopped_and_given_back(tmp_path, monkeypatch)
         assert told() == 3
     finally:
         signal.signal(signal.SIGUSR2, previous)
-    assert again[0].command == told.command and again[0] is not told
+    assert ready.read_text() == "2\n"
+    queued = pickle.loads(pickle.dumps(again[0]))
+    assert vars(queued) == {"command": told.command, "limit_s": limit_s, "timeouts": timeouts}
 
 
 def _signal_when(path: Path) -> None:
-    while not path.exists():
+    while not (path.exists() and path.stat().st_size):
         time.sleep(0.05)
     os.kill(os.getpid(), signal.SIGUSR2)

@@ -5,6 +5,7 @@ Of layerwise this imports nothing, because it runs in the launcher's Python, whe
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ class Job:
         """The command's exit code."""
         self._started = time.monotonic()
         # Popen.wait() would hold a lock that the signal's handler below needs.
-        self._child = subprocess.Popen([*self.command, str(self.timeouts)])
+        self._child = subprocess.Popen([*self.command, str(self.timeouts)], preexec_fn=_be_deaf)
         while self._child.poll() is None:
             time.sleep(POLL_S)
         return self._child.returncode
@@ -48,6 +49,14 @@ class Job:
         return {"command": self.command, "limit_s": self.limit_s, "timeouts": self.timeouts}
 
 
+def _be_deaf() -> None:
+    """Ignore submitit's signal: Slurm sends it to every process of a job, which it would end."""
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+
+
 def _is_running(pid: int) -> bool:
     """Whether a child still runs; leaves it to be waited for."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:          # it has been
+        return False

@@ -382,19 +382,30 @@ def test_requests_become_submitits_parameters():
     assert "slurm_partition" not in Requests(None, 1, 1.0, 1, 0, None, {}).parameters()
 
 
-@pytest.mark.parametrize("limit_s, timeouts", [(60, 3), (3600, 2)])
-def test_a_job_that_has_to_stop_is_told_and_given_back(tmp_path, monkeypatch, limit_s, timeouts):
-    """The command is told by SIGTERM; it runs again, knowing how often its time was up by then."""
+@pytest.fixture()
+def no_submitit(monkeypatch):
+    """What a job gives back is itself, not wrapped for submitit."""
     helpers = types.ModuleType("submitit.helpers")
     helpers.DelayedSubmission = lambda function: function
     monkeypatch.setitem(sys.modules, "submitit", types.ModuleType("submitit"))
     monkeypatch.setitem(sys.modules, "submitit.helpers", helpers)
+
+
+@pytest.mark.usefixtures("no_submitit")
+@pytest.mark.parametrize("limit_s, timeouts", [(60, 3), (3600, 2)])
+def test_a_job_that_has_to_stop_is_told_and_given_back(tmp_path, limit_s, timeouts):
+    """The command is told by SIGTERM; it runs again, knowing how often its time was up by then.
+
+    As on Slurm every process of the job has the first signal.
+    """
     ready = tmp_path / "ready"
     told = Job(["sh", "-c", "trap 'exit 3' TERM; echo $1 >$0; while :; do sleep .1; done",
                 str(ready)], limit_s, 2)
     again = []
 
     def time_is_up(*_):
+        os.kill(told._child.pid, signal.SIGUSR2)
+        time.sleep(0.3)
         again.append(told.checkpoint())
 
     previous = signal.signal(signal.SIGUSR2, time_is_up)
@@ -406,6 +417,13 @@ def test_a_job_that_has_to_stop_is_told_and_given_back(tmp_path, monkeypatch, li
     assert ready.read_text() == "2\n"
     queued = pickle.loads(pickle.dumps(again[0]))
     assert vars(queued) == {"command": told.command, "limit_s": limit_s, "timeouts": timeouts}
+
+
+@pytest.mark.usefixtures("no_submitit")
+def test_a_job_that_ends_as_its_time_is_up_is_given_back():
+    ended = Job(["true"], 60)
+    assert ended() == 0
+    assert ended.checkpoint().timeouts == 1
 
 
 def _signal_when(path: Path) -> None:

@@ -68,6 +68,11 @@ def stored_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*.h5"))
 
 
+def stored_sets(folder: Path) -> int:
+    """How many sets of activations are complete in `<folder>/<key>/<blob>/`."""
+    return sum(PARTIAL not in path.parent.name for path in folder.glob(f"*/*/*/{LISTING}"))
+
+
 def hdf5(arrays: Mapping[str, np.ndarray]) -> memoryview:
     """An HDF5 file with these data sets; equal values give equal bytes.
 

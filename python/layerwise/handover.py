@@ -1,8 +1,9 @@
 """What a sweep hands from the process that knows Caffe to jobs elsewhere, and how they answer.
 
 Each submission has a folder, `<runs>/slurm/<time>-<letters>/`, on the file system that the nodes
-share: handover.json with the settings and the resolved runs, and for every job the file of its
-outcome, written last, beside submitit's logs and the traceback of an error that nobody foresaw.
+share: handover.json with the settings and the resolved runs, and for every job the file of what it
+last began with and that of its outcome, written last, beside submitit's logs and the traceback of
+an error that nobody foresaw.
 """
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from layerwise.cost import Cost
+from layerwise.errors import LayerwiseError
 from layerwise.plan import Setting
 from layerwise.profiles import profile_named
 from layerwise.runs import Run, read_json, write_json
@@ -75,6 +77,23 @@ def _setting(content: Mapping[str, Any]) -> Setting:
 def _run(content: Mapping[str, Any]) -> Run:
     return Run(**{**content, "classes": tuple(content["classes"]),
                   "mean_bgr": tuple(content["mean_bgr"])})
+
+
+def check_progress(folder: Path, job: str, stage: str, timeouts: int) -> None:
+    """Write down what a job begins with, each time that it begins.
+
+    Args:
+        stage: says what, and how much of it is saved.
+        timeouts: how often the job has used up its time.
+
+    Raises LayerwiseError when it has used up its time since it began with the same.
+    """
+    path = folder / f"{job}.begun.json"
+    before = read_json(path) if path.exists() else {}
+    if before.get("stage") == stage and before["timeouts"] < timeouts:
+        raise LayerwiseError(f"{stage}: nothing was saved in all of a job's time; give a longer "
+                             "--time, or fewer patches")
+    write_json(path, {"stage": stage, "timeouts": timeouts})
 
 
 def outcome_path(folder: Path, job: str) -> Path:

@@ -100,28 +100,50 @@ def open_run(folder: Path, run: Run) -> None:
     Raises InputError when it holds a run with other settings, when a run beside it was made on
     other data, or when it cannot be written.
     """
-    path = folder / CONFIG
-    wanted: dict[str, Any] = json.loads(json.dumps(asdict(run)))
+    path, wanted = folder / CONFIG, _as_json(run)
     _refuse_other_data(folder, run)
-    if not path.exists() or not (is_trained(folder) or is_scored(folder)
-                                 or (folder / STATE).exists()):
+    if not _is_begun(folder):
         write_json(path, wanted)
         return
-    found = read_json(path)
-    for key, value in wanted.items():
-        if key == "gpu" and None not in (value, found.get(key)):
-            continue
-        if key not in ("environment", "data") and found.get(key, value) != value:
-            raise InputError(f"{folder} holds a run with {key}={found.get(key)}, now {value}: "
-                             "choose another --runs folder or delete this one")
+    check_same(folder, run)
     if is_scored(folder):
         return
+    found = read_json(path)
     environments = [found["environment"], *found.get("resumed", [])]
     changed = {**found, "data": wanted["data"], "gpu": wanted["gpu"]}
     if wanted["environment"] != environments[-1]:
         changed["resumed"] = [*environments[1:], wanted["environment"]]
     if changed != found:
         write_json(path, changed)
+
+
+def check_same(folder: Path, run: Run) -> None:
+    """Raise InputError when the folder holds a run with other settings, begun or done."""
+    told = difference(read_json(folder / CONFIG), run) if _is_begun(folder) else ""
+    if told:
+        raise InputError(f"{folder} holds a run with {told}: "
+                         "choose another --runs folder or delete this one")
+
+
+def difference(found: Mapping[str, Any], run: Run) -> str:
+    """The first setting in which a run's JSON form is another, `KEY=FOUND, now WANTED`; or ""."""
+    for key, value in _as_json(run).items():
+        if key == "gpu" and None not in (value, found.get(key)):
+            continue
+        if key not in ("environment", "data") and found.get(key, value) != value:
+            return f"{key}={found.get(key)}, now {value}"
+    return ""
+
+
+def _as_json(run: Run) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(json.dumps(asdict(run)))
+    return content
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether something has been trained or scored here: the settings are then fixed."""
+    return (folder / CONFIG).exists() and (
+        is_trained(folder) or is_scored(folder) or (folder / STATE).exists())
 
 
 def _refuse_other_data(folder: Path, run: Run) -> None:

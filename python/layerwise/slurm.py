@@ -2,8 +2,9 @@
 
 Two submissions: one job that stores the activations of frozen layers, where that pays, and one
 array of a job for each run, which waits for the first however it ends (without stored activations a
-run computes them itself). Ids are written down at once, so that a later command finds jobs of an
-earlier one that still run, and follows those instead of starting them twice.
+run computes them itself). Ids are written down after each, so that a later command finds jobs of an
+earlier one that still run, and follows those instead of starting them twice; jobs and folders that
+have a run with other settings are refused.
 """
 from __future__ import annotations
 
@@ -24,17 +25,17 @@ from layerwise.display import Display, work_done
 from layerwise.errors import InputError
 from layerwise.handover import FEATURES, HANDOVER, Handover, read_outcome, write_handover
 from layerwise.plan import Key, key_of, title_of
-from layerwise.runs import Run, is_scored, read_json, write_json
+from layerwise.runs import Run, check_same, difference, is_scored, read_json, write_json
 from layerwise.slurm_job import Job
 from layerwise.sweep import Outcome
 
-Name = Union[Key, str]             # of a run, or FEATURES
+Name = Union[Key, str]             # of a run, or the id of a job that stores frozen layers
 SUBMITTED = "submitted.json"
 PACKAGES = Path(__file__).resolve().parents[1]
 POLL_S = 5.0
 GRACE_S = 30.0         # for an outcome to appear on a shared file system after its job has ended
 CANCEL_S = 60.0        # for jobs to stop; Slurm kills them some time after it has told them
-RESTARTS = 1000        # a job that meets its time limit saves its state and is queued again
+RESTARTS = 1000        # at the time limit; `layerwise.job` fails sooner when it gets nowhere
 STORED = re.compile(r"^(\d+) of (\d+) patches$", re.MULTILINE)     # of layerwise.job
 LIVE = frozenset((     # Slurm's job states that may still lead to an outcome
     "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING",
@@ -84,6 +85,11 @@ class Submitted:
         """What it writes to standard error; `.out` has its standard output."""
         return self.folder / "submitit" / f"{self.id}_0_log.err"
 
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """The runs of its submission, in JSON form."""
+        return list(read_json(self.folder / HANDOVER)["runs"])
+
     def outcome(self) -> str | None:
         """Its error, "" when it ended well, None when it has not said."""
         return read_outcome(self.folder, self.name)
@@ -102,12 +108,12 @@ class Cluster:
         self._submitit, self._requests = submitit, requests
 
     def submit(self, folder: Path, title: str, commands: Sequence[Sequence[str]],
-               after: str | None) -> list[str]:
+               after: Sequence[str]) -> list[str]:
         """Put commands into the queue, several as an array; their ids.
 
         Args:
             folder: for submitit's scripts and logs.
-            after: id of a job that has to have ended before.
+            after: ids of jobs that have to have ended before.
 
         Raises InputError when Slurm refuses.
         """
@@ -116,8 +122,9 @@ class Cluster:
                                                    slurm_max_num_timeout=RESTARTS)
             executor.update_parameters(**self._requests.parameters(), name=title)
             if after:
-                executor.update_parameters(slurm_dependency=f"afterany:{after}")
-            jobs = executor.submit_array([Job(command) for command in commands])
+                executor.update_parameters(slurm_dependency=f"afterany:{':'.join(after)}")
+            jobs = executor.submit_array([Job(command, 60 * self._requests.minutes)
+                                          for command in commands])
         except RuntimeError as error:
             raise InputError(f"Slurm: {' '.join(str(error).split())}") from None
         return [job.job_id for job in jobs]
@@ -167,55 +174,101 @@ def sweep_on_slurm(handover: Handover, requests: Requests, python: Sequence[str]
 
 def _queue(cluster: Cluster, handover: Handover, python: Sequence[str]
            ) -> dict[Name, Submitted]:
-    """The jobs of all unfinished runs, those of earlier commands or new ones; FEATURES if any."""
+    """The jobs of all unfinished runs, of earlier commands or new, and those that store for them.
+
+    Raises InputError when a job in the queue or a folder has one of the runs with other settings.
+    """
+    root = handover.setting.runs
+    unfinished = {str(place): run for place, run in enumerate(handover.runs)
+                  if not is_scored(run.folder(root))}
+    queued = _still_queued(cluster, root, list(unfinished.values()))
+    for run in handover.runs:
+        check_same(run.folder(root), run)
+    new = {name: run for name, run in unfinished.items() if key_of(run) not in queued}
+    if len(new) < len(unfinished):
+        print(f"{len(unfinished) - len(new)} of {len(unfinished)} runs are in the queue already")
+    if new:
+        storing = [job for job in queued.values() if job.name == FEATURES]
+        queued.update(_submit(cluster, handover, python, new, storing))
+    return queued
+
+
+def _submit(cluster: Cluster, handover: Handover, python: Sequence[str], runs: Mapping[str, Run],
+            storing: Sequence[Submitted]) -> dict[Name, Submitted]:
+    """New jobs of runs, and one that stores frozen layers for them; none stays when this fails.
+
+    Args:
+        runs: by their places in the hand-over, which are the names of their jobs.
+        storing: jobs of earlier commands that store; where these do so for all runs, no other does.
+    """
     root = handover.setting.runs / "slurm"
-    places = [place for place, run in enumerate(handover.runs)
-              if not is_scored(run.folder(handover.setting.runs))]
-    queued = _still_queued(cluster, root, [handover.runs[place] for place in places],
-                           handover.setting.runs)
-    if queued:
-        print(f"{len(queued)} of {len(places)} runs are in the queue already")
-    places = [place for place in places if key_of(handover.runs[place]) not in queued]
-    if not places:
-        return queued
     root.mkdir(parents=True, exist_ok=True)
     folder = Path(mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=root))
     write_handover(folder / HANDOVER, handover)
     title = f"{handover.setting.task.name}-{handover.setting.prepared.name}"
+    jobs: dict[str, Submitted] = {}            # by FEATURES, or the folder of the run
 
-    def submit(names: Sequence[str], after: str | None = None) -> list[Submitted]:
-        commands = [[*python, "-m", "layerwise.job", str(folder), name] for name in names]
+    def submit(names: Mapping[str, str], after: Sequence[str]) -> None:
+        commands = [[*python, "-m", "layerwise.job", str(folder), name] for name in names.values()]
         ids = cluster.submit(folder / "submitit", title, commands, after)
-        return [Submitted(number, folder, name) for number, name in zip(ids, names)]
+        jobs.update({place: Submitted(number, folder, name)
+                     for number, (place, name) in zip(ids, names.items())})
+        write_json(folder / SUBMITTED, {place: [job.id, job.name] for place, job in jobs.items()})
 
-    after = None
-    if handover.storing:
-        queued[FEATURES] = submit([FEATURES])[0]
-        after = queued[FEATURES].id
-    new = submit([str(place) for place in places], after)
-    queued.update(zip((key_of(handover.runs[place]) for place in places), new))
-    write_json(folder / SUBMITTED, {
-        str(handover.runs[place].folder(handover.setting.runs)): [job.id, job.name]
-        for place, job in zip(places, new)})
-    print(f"submitted {len(new)} runs as Slurm job {new[0].id.partition('_')[0]}; logs and "
+    run_names = {str(run.folder(handover.setting.runs)): name for name, run in runs.items()}
+    after = [job.id for job in storing]
+    stored_for = {key_of(run) for job in storing for run in _shared(job, list(runs.values()))}
+    try:
+        if handover.storing and not stored_for.issuperset(map(key_of, runs.values())):
+            submit({FEATURES: FEATURES}, after)
+            after = [jobs[FEATURES].id]
+        submit(run_names, after)
+    except InputError:
+        if jobs:
+            cluster.cancel([job.id for job in jobs.values()])
+        raise
+    first = next(job for place, job in jobs.items() if place in run_names)
+    print(f"submitted {len(runs)} runs as Slurm job {first.id.partition('_')[0]}; logs and "
           f"outcomes in {folder}")
-    return queued
+    return {key_of(runs[job.name]) if place in run_names else job.id: job
+            for place, job in jobs.items()}
 
 
-def _still_queued(cluster: Cluster, root: Path, runs: Sequence[Run], runs_root: Path
-                  ) -> dict[Name, Submitted]:
-    """The jobs of earlier commands that may still finish some of these runs."""
-    found: dict[Name, Submitted] = {}
-    for path in sorted(root.glob(f"*/{SUBMITTED}")):
-        content = read_json(path)
-        for run in runs:
-            entry = content.get(str(run.folder(runs_root)))
-            if entry:
-                found[key_of(run)] = Submitted(entry[0], path.parent, entry[1])
-    states = cluster.states([job.id for job in found.values()]) if found else {}
+def _shared(job: Submitted, runs: Sequence[Run]) -> list[Run]:
+    """Those of the runs that a job's submission has too, with the same settings."""
+    theirs = {(each["init"], each["fraction"], each["seed"]): each for each in job.runs}
+    return [run for run in runs
+            if key_of(run) in theirs and not difference(theirs[key_of(run)], run)]
+
+
+def _still_queued(cluster: Cluster, root: Path, runs: Sequence[Run]) -> dict[Name, Submitted]:
+    """The jobs of earlier commands that may still finish some of these runs, or store for them.
+
+    Raises InputError for one that has a run with other settings, and when Slurm does not answer.
+    """
+    wanted = {str(run.folder(root)): run for run in runs}
+    known = [(place, Submitted(number, path.parent, name))
+             for path in sorted((root / "slurm").glob(f"*/{SUBMITTED}")) if wanted
+             for place, (number, name) in read_json(path).items()
+             if place in wanted or place == FEATURES]
+    states = cluster.states([job.id for _, job in known]) if known else {}
     if states is None:
         raise InputError("Slurm does not answer; jobs of an earlier command may still run")
-    return {key: job for key, job in found.items() if states.get(job.id) in LIVE}
+    found: dict[Name, Submitted] = {}
+    for place, job in known:
+        if states.get(job.id) not in LIVE:
+            continue
+        if place == FEATURES:
+            if _shared(job, runs):
+                found[job.id] = job
+            continue
+        told = difference(job.runs[int(job.name)], wanted[place])
+        if told:
+            raise InputError(
+                f"{place}: Slurm job {job.id} of an earlier command makes this run with {told}: "
+                f"choose another --runs folder, or stop it (scancel {job.id}) and delete this one")
+        found[key_of(wanted[place])] = job
+    return found
 
 
 def _follow(cluster: Cluster, handover: Handover, queued: Mapping[Name, Submitted],
@@ -226,10 +279,10 @@ def _follow(cluster: Cluster, handover: Handover, queued: Mapping[Name, Submitte
     display = Display(handover.setting.task.name, {
         key: (cost, work_done(run.folder(root), cost))
         for key, (run, cost) in runs.items() if key in queued},
-        handover.storing if FEATURES in queued else 0.0, len(queued))
+        handover.storing if any(isinstance(key, str) for key in queued) else 0.0, len(queued))
     watch = _Watch(cluster, queued)
     errors: dict[Key, str] = {}
-    stored = 0
+    stored: dict[Name, int] = {}
     try:
         while watch.pending:
             if stopping.is_set():
@@ -237,7 +290,8 @@ def _follow(cluster: Cluster, handover: Handover, queued: Mapping[Name, Submitte
                 raise Interrupted("stopped on request, jobs cancelled; the same command resumes")
             for key, error in watch.look():
                 if isinstance(key, str):
-                    display.stored_all()
+                    if not any(isinstance(left, str) for left in watch.pending):
+                        display.stored_all()
                     if error:
                         print(f"frozen layers are not stored, each run computes them: {error}")
                     continue
@@ -246,7 +300,7 @@ def _follow(cluster: Cluster, handover: Handover, queued: Mapping[Name, Submitte
                 display.say(f"{title_of(runs[key][0]):32s} {error or 'scored'}")
             for key, job in watch.pending.items():
                 if isinstance(key, str):
-                    stored = _show_stored(display, job, stored)
+                    stored[key] = _show_stored(display, job, stored.get(key, 0))
                 else:
                     run, cost = runs[key]
                     display.at(key, work_done(run.folder(root), cost))

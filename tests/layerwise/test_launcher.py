@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import threading
 import time
 import types
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,15 +18,19 @@ from test_training import setting
 
 from layerwise import handover as hand
 from layerwise import job, slurm
+from layerwise.child import Interrupted
 from layerwise.cli import main
 from layerwise.cost import Cost
 from layerwise.depths import DEPTHS
 from layerwise.entry import python_words
 from layerwise.errors import InputError
+from layerwise.features import LISTING, PARTIAL
+from layerwise.handcrafted import handcrafted_run
 from layerwise.handover import Handover, read_handover, write_handover, write_outcome
 from layerwise.launcher import settled
 from layerwise.options import Minutes
 from layerwise.plan import key_of, make_run
+from layerwise.runs import open_run, write_json
 from layerwise.slurm import Requests, Submitted
 from layerwise.slurm_job import Job
 
@@ -108,7 +114,7 @@ def test_a_job_scores_its_run_and_says_how_it_ended(prepared, tmp_path, monkeypa
             folder = tmp_path / name
             folder.mkdir()
             write_handover(folder / hand.HANDOVER, replace(given, runs=(run,)))
-            code = job.main([str(folder), "0"])
+            code = job.main([str(folder), "0", "0"])
             assert code == (1 if name == "bad" else 0)
     finally:
         for number, handler in zip((signal.SIGINT, signal.SIGTERM), handlers):
@@ -125,10 +131,95 @@ def test_a_job_says_what_nobody_foresaw(prepared, tmp_path, monkeypatch):
     monkeypatch.setattr(job, "score_run", score_run)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     write_handover(tmp_path / hand.HANDOVER, handed_over(prepared, tmp_path / "runs"))
-    assert job.main([str(tmp_path), "0"]) == 1
+    assert job.main([str(tmp_path), "0", "0"]) == 1
     log = tmp_path / "0.error.log"
     assert hand.read_outcome(tmp_path, "0") == f"ValueError: nobody thought of this (see {log})"
     assert "in score_run" in log.read_text()
+
+
+class Starts:
+    """One job, begun again and again in this process; `saves` leaves what its work would.
+
+    It is stopped after that, each time.
+    """
+
+    def __init__(self, given: Handover, folder: Path, name: str, monkeypatch) -> None:
+        self.folder, self.name, self.saves, self.works = folder, name, lambda: None, 0
+        monkeypatch.setattr(job, "score_run", self._work)
+        monkeypatch.setattr(job, "store_features", self._work)
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        write_handover(folder / hand.HANDOVER, given)
+
+    def _work(self, *_):
+        self.works += 1
+        self.saves()
+        raise Interrupted("stopped on request")
+
+    def begin(self, timeouts: int) -> str | None:
+        """The outcome, None when it was stopped and may begin again."""
+        job.main([str(self.folder), self.name, str(timeouts)])
+        return hand.read_outcome(self.folder, self.name)
+
+
+NOTHING_SAVED = "nothing was saved in all of a job's time; give a longer --time, or fewer patches"
+
+
+def test_a_training_is_begun_again_as_long_as_it_gets_on(prepared, tmp_path, monkeypatch):
+    given = handed_over(prepared, tmp_path / "runs")
+    given = replace(given, runs=(replace(given.runs[0], iterations=9),))
+    folder = given.runs[0].folder(tmp_path / "runs")
+    folder.mkdir(parents=True)
+    starts = Starts(given, tmp_path, "0", monkeypatch)
+    for timeouts in range(3):
+        starts.saves = partial(write_json, folder / "state.json", {"iteration": timeouts + 1})
+        assert starts.begin(timeouts) is None
+    assert starts.works == 3
+    starts.saves = lambda: None
+    assert starts.begin(3) is None                     # stopped in a validation, say
+    assert starts.begin(4) == f"training (iteration 3 of 9): {NOTHING_SAVED}"
+    assert starts.works == 4
+
+
+def test_a_scoring_that_takes_longer_than_a_job_fails(prepared, tmp_path, monkeypatch):
+    """Not in the job that has trained too, but in the next, which had all its time for scoring."""
+    given = handed_over(prepared, tmp_path / "runs")
+    folder = given.runs[0].folder(tmp_path / "runs")
+    folder.mkdir(parents=True)
+    starts = Starts(given, tmp_path, "0", monkeypatch)
+    starts.saves = partial(write_json, folder / "result.json", {})
+    assert starts.begin(0) is None
+    assert starts.begin(1) is None
+    assert starts.begin(1) is None                     # preempted: had not all of its time
+    assert starts.begin(2) == f"scoring 6 patches: {NOTHING_SAVED}"
+    assert starts.works == 3
+
+
+def test_a_handcrafted_system_that_takes_longer_than_a_job_fails(prepared, tmp_path, monkeypatch):
+    given = handed_over(prepared, tmp_path / "runs")
+    given = replace(given, runs=(handcrafted_run(given.setting, 100, 7),))
+    starts = Starts(given, tmp_path, "0", monkeypatch)
+    assert starts.begin(0) is None
+    assert starts.begin(1) == f"the handcrafted system: {NOTHING_SAVED}"
+
+
+def test_storing_goes_on_as_long_as_sets_are_finished(prepared, source_weights, tmp_path,
+                                                      monkeypatch):
+    given = handed_over(prepared, tmp_path / "runs", source_weights)
+    data = tmp_path / "data"
+    given = replace(given, setting=replace(given.setting, prepared=data))
+    starts = Starts(given, tmp_path, hand.FEATURES, monkeypatch)
+
+    def finish(name):
+        folder = data / "features" / "key" / "fc6" / name
+        folder.mkdir(parents=True)
+        (folder / LISTING).write_text("00000.h5")
+
+    starts.saves = partial(finish, "train-100")
+    assert starts.begin(0) is None
+    starts.saves = partial(finish, f".validation-100{PARTIAL}17")
+    assert starts.begin(1) is None
+    assert starts.begin(2) == f"storing activations (sets done: 1): {NOTHING_SAVED}"
+    assert starts.works == 2
 
 
 class FakeCluster:
@@ -136,8 +227,11 @@ class FakeCluster:
 
     def __init__(self, states: dict[str, str] | None = None) -> None:
         self.known, self.submitted, self.cancelled = states or {}, [], []
+        self.then: BaseException | None = None        # meets jobs that wait for others
 
     def submit(self, folder, title, commands, after):
+        if after and self.then:
+            raise self.then
         self.submitted.append(([command[-1] for command in commands], after))
         first = 10 * len(self.submitted)
         ids = [f"{first}_{n}" for n in range(len(commands))] if len(commands) > 1 else [str(first)]
@@ -158,19 +252,96 @@ def test_runs_are_submitted_after_the_frozen_layers_and_only_once(prepared, sour
     given = replace(handed_over(prepared, tmp_path, source_weights), storing=5.0)
     cluster = FakeCluster()
     queued = slurm._queue(cluster, given, ["python3"])
-    assert cluster.submitted == [(["features"], None), (["0", "1"], "10")]
-    assert queued[slurm.FEATURES].id == "10"
+    assert cluster.submitted == [(["features"], []), (["0", "1"], ["10"])]
+    assert queued["10"].name == slurm.FEATURES
     assert [queued[key_of(run)].id for run in given.runs] == ["20_0", "20_1"]
     # A later command finds one of them running; the other one was lost.
-    del cluster.known["20_1"]
+    cluster.known.update({"10": "COMPLETED", "20_1": "NODE_FAIL"})
     queued = slurm._queue(cluster, given, ["python3"])
-    assert queued[key_of(given.runs[0])].id == "20_0"
-    assert cluster.submitted[2:] == [(["features"], None), (["1"], "30")]
+    assert queued[key_of(given.runs[0])].id == "20_0" and "10" not in queued
+    assert cluster.submitted[2:] == [(["features"], []), (["1"], ["30"])]
     # Scored runs are left alone.
     for run in given.runs:
         run.folder(tmp_path).mkdir(parents=True)
         (run.folder(tmp_path) / "scores.csv").write_text("")
     assert slurm._queue(cluster, given, ["python3"]) == {}
+
+
+def test_a_later_command_cancels_the_frozen_layers_too(prepared, source_weights, tmp_path):
+    given = replace(handed_over(prepared, tmp_path, source_weights), storing=5.0)
+    cluster, stopping = FakeCluster(), threading.Event()
+    slurm._queue(cluster, given, ["python3"])
+    queued = slurm._queue(cluster, given, ["python3"])
+    assert len(cluster.submitted) == 2
+    stopping.set()
+    with pytest.raises(slurm.Interrupted):
+        slurm._follow(cluster, given, queued, stopping)
+    assert sorted(cluster.cancelled) == ["10", "20_0", "20_1"]
+
+
+def test_frozen_layers_in_the_queue_are_waited_for(prepared, source_weights, tmp_path):
+    """Of a command that was killed between its two submissions; they do not do for another run."""
+    given = replace(handed_over(prepared, tmp_path, source_weights), storing=5.0)
+    first = replace(given, runs=given.runs[:1], costs=given.costs[:1])
+    cluster = FakeCluster()
+    cluster.then = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        slurm._queue(cluster, first, ["python3"])
+    assert cluster.known == {"10": "PENDING"}
+    cluster.then = None
+    queued = slurm._queue(cluster, first, ["python3"])
+    assert cluster.submitted[1:] == [(["0"], ["10"])]
+    assert {job.id for job in queued.values()} == {"10", "20"}
+    queued = slurm._queue(cluster, given, ["python3"])
+    assert cluster.submitted[2:] == [(["features"], ["10"]), (["1"], ["30"])]
+    assert {job.id for job in queued.values()} == {"10", "20", "30", "40"}
+    assert {key for key in queued if isinstance(key, str)} == {"10", "30"}
+
+
+def test_frozen_layers_are_cancelled_when_slurm_refuses_their_runs(prepared, source_weights,
+                                                                   tmp_path):
+    cluster = FakeCluster()
+    cluster.then = InputError("Slurm: no array of this size")
+    with pytest.raises(InputError, match="no array of this size"):
+        slurm._queue(cluster, replace(handed_over(prepared, tmp_path, source_weights),
+                                      storing=5.0), ["python3"])
+    assert cluster.known == {"10": "CANCELLED"}
+
+
+@pytest.mark.parametrize("left", ["scores.csv", "result.json", "state.json"])
+def test_a_folder_with_other_settings_is_refused_before_anything_is_submitted(
+        prepared, tmp_path, left):
+    given = handed_over(prepared, tmp_path)
+    run, cluster = given.runs[0], FakeCluster()
+    folder = run.folder(tmp_path)
+    folder.mkdir(parents=True)
+    open_run(folder, run)
+    (folder / left).write_text("{}")
+    other = replace(given, runs=(replace(run, iterations=9),))
+    with pytest.raises(InputError, match=f"{folder} holds a run with iterations=2, now 9: choose "
+                                         "another --runs folder or delete this one"):
+        slurm._queue(cluster, other, ["python3"])
+    assert not cluster.submitted and not (tmp_path / "slurm").exists()
+    assert len(slurm._queue(cluster, given, ["python3"])) == (left != "scores.csv")
+
+
+def test_a_job_with_other_settings_is_refused(prepared, tmp_path):
+    given = handed_over(prepared, tmp_path)
+    run, cluster = given.runs[0], FakeCluster()
+    slurm._queue(cluster, given, ["python3"])
+    other = replace(given, runs=(replace(run, batch_size=5),))
+    with pytest.raises(InputError) as refused:
+        slurm._queue(cluster, other, ["python3"])
+    assert str(refused.value) == (
+        f"{run.folder(tmp_path)}: Slurm job 10 of an earlier command makes this run with "
+        "batch_size=4, now 5: choose another --runs folder, or stop it (scancel 10) and delete "
+        "this one")
+    # One that decides nothing is the same, and a job that has ended is in nobody's way.
+    slurm._queue(cluster, replace(given, runs=(replace(run, environment={}),)), ["python3"])
+    assert len(cluster.submitted) == 1
+    cluster.known["10"] = "CANCELLED"
+    slurm._queue(cluster, other, ["python3"])
+    assert len(cluster.submitted) == 2
 
 
 def test_a_job_that_ends_without_a_word_is_an_error(tmp_path, monkeypatch):
@@ -211,17 +382,30 @@ def test_requests_become_submitits_parameters():
     assert "slurm_partition" not in Requests(None, 1, 1.0, 1, 0, None, {}).parameters()
 
 
-def test_a_job_whose_time_is_up_is_stopped_and_given_back(tmp_path, monkeypatch):
-    """The command is told by SIGTERM, and what is given back runs it again."""
+@pytest.fixture()
+def no_submitit(monkeypatch):
+    """What a job gives back is itself, not wrapped for submitit."""
     helpers = types.ModuleType("submitit.helpers")
     helpers.DelayedSubmission = lambda function: function
     monkeypatch.setitem(sys.modules, "submitit", types.ModuleType("submitit"))
     monkeypatch.setitem(sys.modules, "submitit.helpers", helpers)
+
+
+@pytest.mark.usefixtures("no_submitit")
+@pytest.mark.parametrize("limit_s, timeouts", [(60, 3), (3600, 2)])
+def test_a_job_that_has_to_stop_is_told_and_given_back(tmp_path, limit_s, timeouts):
+    """The command is told by SIGTERM; it runs again, knowing how often its time was up by then.
+
+    As on Slurm every process of the job has the first signal.
+    """
     ready = tmp_path / "ready"
-    told = Job(["sh", "-c", f"trap 'exit 3' TERM; touch {ready}; while :; do sleep .1; done"])
+    told = Job(["sh", "-c", "trap 'exit 3' TERM; echo $1 >$0; while :; do sleep .1; done",
+                str(ready)], limit_s, 2)
     again = []
 
     def time_is_up(*_):
+        os.kill(told._child.pid, signal.SIGUSR2)
+        time.sleep(0.3)
         again.append(told.checkpoint())
 
     previous = signal.signal(signal.SIGUSR2, time_is_up)
@@ -230,10 +414,19 @@ def test_a_job_whose_time_is_up_is_stopped_and_given_back(tmp_path, monkeypatch)
         assert told() == 3
     finally:
         signal.signal(signal.SIGUSR2, previous)
-    assert again[0].command == told.command and again[0] is not told
+    assert ready.read_text() == "2\n"
+    queued = pickle.loads(pickle.dumps(again[0]))
+    assert vars(queued) == {"command": told.command, "limit_s": limit_s, "timeouts": timeouts}
+
+
+@pytest.mark.usefixtures("no_submitit")
+def test_a_job_that_ends_as_its_time_is_up_is_given_back():
+    ended = Job(["true"], 60)
+    assert ended() == 0
+    assert ended.checkpoint().timeouts == 1
 
 
 def _signal_when(path: Path) -> None:
-    while not path.exists():
+    while not (path.exists() and path.stat().st_size):
         time.sleep(0.05)
     os.kill(os.getpid(), signal.SIGUSR2)

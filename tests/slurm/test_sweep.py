@@ -166,6 +166,20 @@ def test_jobs_outlive_the_launcher_and_their_time_limit(runs: Path) -> None:
     assert iterations(runs, "fc8") == 600 and (folder(runs, "fc8") / "scores.csv").exists()
 
 
+def test_frozen_layers_that_take_longer_than_a_job_are_computed_by_the_runs(runs: Path) -> None:
+    """The job that stores them is told that its time is up: with 4 minutes it always nearly is."""
+    sweep = Sweep(runs, "fc8", "--iterations", "2", "--time", "4",
+                  LAYERWISE_DATA=str(runs.with_suffix(".data")))
+    wait_until(lambda: list(runs.glob("slurm/*/features.begun.json")))
+    storing = next(number for number, state in jobs().items() if state == "RUNNING")
+    slurm("scancel", "--signal=USR2", storing)
+    assert sweep.end() == 0
+    assert re.search(r"frozen layers are not stored, each run computes them: storing activations "
+                     r"\(sets done: \d+\): nothing was saved in all of a job's time", sweep.output)
+    result = json.loads((folder(runs, "fc8") / "result.json").read_text())
+    assert (result["iterations"], result["stored_prefix"]) == (2, None)
+
+
 def test_a_container_is_entered_for_every_step(runs: Path, tmp_path: Path) -> None:
     """Apptainer is stood in for by a script that notes its options and enters the root instead."""
     runtime, called = runs.parent / "bin" / "apptainer", runs.parent / "called"

@@ -21,6 +21,7 @@ import numpy as np
 
 from layerwise.contracts import atomic_text, sync, write_bytes
 from layerwise.errors import InputError
+from layerwise.kept import Kept
 from layerwise.score import BATCH, answers, batches, feed, less_mean
 
 FILE_PATCHES = 256
@@ -103,12 +104,12 @@ def store(net: Any, patches: Path, targets: dict[str, Path], mean_bgr: Sequence[
     top = [layer for layer, blob in zip(net._layer_names, _tops(net)) if blob in targets][-1]
     writers = {blob: _Writer(folder, blob) for blob, folder in partial.items()}
     try:
-        for keys, images, labels in batches(patches, batch_size):
+        for images, labels in batches(patches, batch_size):
             feed(net, "data", less_mean(images, mean_bgr))
             net.forward(end=top)
             for blob, writer in writers.items():
                 writer.add(net.blobs[blob].data, labels)
-            progress(len(keys))
+            progress(len(labels))
         for blob, writer in writers.items():
             names = writer.close()
             with atomic_text(partial[blob] / LISTING) as handle:
@@ -157,26 +158,29 @@ class _Writer:
         return self._names
 
 
-def predict(net: Any, folder: Path, blob: str, progress: Callable[[int], None] | None = None
+def predict(net: Any, folder: Path, blob: str,
+            progress: Callable[[int], None] = lambda count: None, kept: Kept | None = None
             ) -> tuple[np.ndarray, np.ndarray]:
     """Labels (n,) and probabilities (n, classes) from stored activations, in set order.
 
-    `net` is the deploy network's tail. Batches are those of `score.predict`.
+    `net` is the deploy network's tail. Batches, `progress` and `kept` are those of `score.predict`.
     """
     import h5py
 
-    all_labels, probabilities = [], []
+    kept = kept or Kept()
+    progress(kept.done)
+    passed = 0                # patches of the files before this one
     for path in files(folder):
         try:
             with h5py.File(str(path), "r") as archive:
-                values, labels = archive[blob][()], archive["label"][()]
+                labels = archive["label"][()].astype(np.int64)
+                values = archive[blob][kept.done - passed:]
         except OSError as error:
             raise InputError(f"{path}: unreadable stored activations ({error}); "
                              f"delete {folder}") from None
-        for begin in range(0, len(labels), BATCH):
+        for begin in range(0, len(values), BATCH):
             part = values[begin:begin + BATCH]
-            probabilities.append(answers(net, part, blob))
-            if progress:
-                progress(len(part))
-        all_labels.append(labels.astype(np.int64))
-    return np.concatenate(all_labels), np.concatenate(probabilities)
+            kept.add(labels[kept.done - passed:][:len(part)], answers(net, part, blob))
+            progress(len(part))
+        passed += len(labels)
+    return kept.all()

@@ -28,6 +28,7 @@ from layerwise.handover import (
     read_handover,
     write_outcome,
 )
+from layerwise.kept import parts_of
 from layerwise.plan import Setting, environment
 from layerwise.runs import STATE, Run, is_trained, read_json
 from layerwise.sweep import score_run, told
@@ -71,7 +72,7 @@ def _stage(handover: Handover, job: str) -> str:
     if run.init == HANDCRAFTED:
         return "the handcrafted system"
     if is_trained(folder):
-        return f"scoring {cost.test_patches} patches"
+        return f"scoring {cost.test_patches} patches (parts done: {parts_of(folder)})"
     state = folder / STATE
     iteration = read_json(state)["iteration"] if state.exists() else 0
     return f"training (iteration {iteration} of {run.iterations})"

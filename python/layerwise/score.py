@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,41 +11,60 @@ import numpy as np
 
 from layerwise.contracts import Candidate, IndexRow, Score, read_index
 from layerwise.errors import InputError
+from layerwise.kept import Kept
 from layerwise.ranking import area_under_roc, questions
 
 BATCH = 32
 
 
-def batches(lmdb_folder: Path, size: int) -> Iterator[tuple[list[str], np.ndarray, np.ndarray]]:
-    """Keys, images (n, 3, 227, 227) uint8 BGR and labels (n,), n = `size` but for the last.
-
-    Raises InputError when the LMDB is missing or corrupt.
-    """
+@contextmanager
+def _reading(lmdb_folder: Path) -> Iterator[Any]:
+    """A transaction of an LMDB; InputError when that is missing or corrupt."""
     import lmdb
-    from caffe.proto import caffe_pb2
     from google.protobuf.message import DecodeError
 
     if not (lmdb_folder / "data.mdb").is_file():
         raise InputError(f"{lmdb_folder}: no LMDB here; run `layerwise prepare` again")
     try:
         with lmdb.open(str(lmdb_folder), readonly=True, lock=False) as env, env.begin() as view:
-            keys, images, labels = [], [], []
-            for key, value in view.cursor():
-                datum = caffe_pb2.Datum.FromString(value)
-                keys.append(key.decode())
-                images.append(np.frombuffer(datum.data, np.uint8).reshape(
-                    datum.channels, datum.height, datum.width))
-                labels.append(datum.label)
-                if len(keys) == size:
-                    yield keys, np.stack(images), np.array(labels)
-                    keys, images, labels = [], [], []
-            if keys:
-                yield keys, np.stack(images), np.array(labels)
+            yield view
     except lmdb.MemoryError:
         raise MemoryError from None
     except (lmdb.Error, DecodeError, ValueError) as error:
         raise InputError(f"{lmdb_folder}: corrupt LMDB ({error}); "
                          "delete its folder and run `layerwise prepare` again") from None
+
+
+def keys_of(lmdb_folder: Path) -> list[str]:
+    """All keys of an LMDB, in order; InputError when it is missing, corrupt or empty."""
+    with _reading(lmdb_folder) as view:
+        keys = [key.decode() for key in view.cursor().iternext(values=False)]
+    if not keys:
+        raise InputError(f"{lmdb_folder}: the LMDB is empty")
+    return keys
+
+
+def batches(lmdb_folder: Path, size: int, begin: int = 0
+            ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Images (n, 3, 227, 227) uint8 BGR and labels (n,), n = `size` but for the last.
+
+    Args:
+        begin: number of the first datum.
+
+    Raises InputError when the LMDB is missing, corrupt or empty.
+    """
+    from caffe.proto import caffe_pb2
+
+    keys = keys_of(lmdb_folder)
+    with _reading(lmdb_folder) as view:
+        for first in range(begin, len(keys), size):
+            images, labels = [], []
+            for key in keys[first:first + size]:
+                datum = caffe_pb2.Datum.FromString(view.get(key.encode()))
+                images.append(np.frombuffer(datum.data, np.uint8).reshape(
+                    datum.channels, datum.height, datum.width))
+                labels.append(datum.label)
+            yield np.stack(images), np.array(labels)
 
 
 def less_mean(images: np.ndarray, mean_bgr: Sequence[float]) -> np.ndarray:
@@ -66,26 +86,22 @@ def answers(net: Any, values: np.ndarray, blob: str = "data") -> np.ndarray:
 
 
 def predict(net: Any, lmdb_folder: Path, mean_bgr: Sequence[float],
-            progress: Callable[[int], None] | None = None
-            ) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Keys, labels (n,) and class probabilities (n, classes) of every datum of an LMDB.
+            progress: Callable[[int], None] = lambda count: None, kept: Kept | None = None
+            ) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (n,) and class probabilities (n, classes) of every datum of an LMDB, in its order.
 
     Args:
         net: pycaffe deploy network, input `data`, output `prob`.
         mean_bgr: subtracted from each channel, on the 0..255 scale.
         progress: called with the number of patches done since the last call.
+        kept: what is answered already; the rest is added to it.
     """
-    all_keys: list[str] = []
-    all_labels, probabilities = [], []
-    for keys, images, labels in batches(lmdb_folder, BATCH):
-        probabilities.append(answers(net, less_mean(images, mean_bgr)))
-        all_keys += keys
-        all_labels.append(labels)
-        if progress:
-            progress(len(keys))
-    if not all_keys:
-        raise InputError(f"{lmdb_folder}: the LMDB is empty")
-    return all_keys, np.concatenate(all_labels), np.concatenate(probabilities)
+    kept = kept or Kept()
+    progress(kept.done)
+    for images, labels in batches(lmdb_folder, BATCH, kept.done):
+        kept.add(labels, answers(net, less_mean(images, mean_bgr)))
+        progress(len(labels))
+    return kept.all()
 
 
 def auc(labels: np.ndarray, probabilities: np.ndarray, rule: str = "lesion") -> float:

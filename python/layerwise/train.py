@@ -158,7 +158,7 @@ def train(folder: Path, run: Run, source: Path | None, event: Event) -> str:
         if tail:
             labels, probabilities = features.predict(judge, tail.validation, tail.blob)
         else:
-            _, labels, probabilities = predict(judge, validation, run.mean_bgr)
+            labels, probabilities = predict(judge, validation, run.mean_bgr)
         check_data(run, stop.raise_if_received)
         told_apart = np.isfinite(probabilities).all() and np.ptp(probabilities, axis=0).any()
         return auc(labels, probabilities, rule) if told_apart else math.nan

@@ -6,7 +6,9 @@ writes events as JSON lines on standard output; Caffe's log goes to standard err
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -27,12 +29,14 @@ from layerwise.contracts import (
 )
 from layerwise.device import use_device
 from layerwise.errors import InputError, LayerwiseError, refused
+from layerwise.kept import KEPT, Kept, forget
 from layerwise.prepared import check_data
 from layerwise.runs import BEST, PATCHES, SCORES, TAIL_DEPLOY, Run, load_run, read_tail
-from layerwise.score import average, checked_index, predict
+from layerwise.score import average, checked_index, keys_of, predict
 from layerwise.tasks import task_named
 from layerwise.train import train
 from layerwise.validation import Judged, write_validation
+from layerwise.weights import sha1_of
 
 
 def emit(event: dict[str, Any]) -> None:
@@ -50,39 +54,57 @@ def best_network(folder: Path, deploy: str = "deploy.prototxt") -> Any:
     return caffe.Net(str(folder / deploy), caffe.TEST, weights=str(folder / BEST))
 
 
-def _answers(folder: Path, run: Run, name: str, progress: Callable[[int], None] | None = None
+def _answers(folder: Path, run: Run, name: str,
+             progress: Callable[[int], None] = lambda count: None, keep: bool = False
              ) -> tuple[list[IndexRow], list[str], np.ndarray, np.ndarray]:
     """Index, keys, labels and probabilities of a set, by the best snapshot.
 
     From its stored activations, if any; where they are gone the whole network gives the same.
+
+    Args:
+        keep: keep the answers in parts below the run's folder and go on from those there.
     """
     rows, tail = checked_index(Path(run.data) / name), read_tail(folder)
     stored = tail and {"test": tail.test, f"validation-{run.fraction}": tail.validation}.get(name)
-    if tail and stored and features.is_stored(stored):
-        labels, probabilities = features.predict(best_network(folder, TAIL_DEPLOY), stored,
-                                                 tail.blob, progress)
-        return rows, [row.key for row in rows], labels, probabilities
-    return rows, *predict(best_network(folder), Path(run.data) / name / "lmdb", run.mean_bgr,
-                          progress)
+    blob = tail.blob if tail and stored and features.is_stored(stored) else None
+    net = best_network(folder, TAIL_DEPLOY if blob else "deploy.prototxt")
+    kept = _kept(folder, run, blob) if keep else None
+    if stored and blob:
+        keys = [row.key for row in rows]
+        labels, probabilities = features.predict(net, stored, blob, progress, kept)
+    else:
+        lmdb_folder = Path(run.data) / name / "lmdb"
+        keys = keys_of(lmdb_folder)
+        labels, probabilities = predict(net, lmdb_folder, run.mean_bgr, progress, kept)
+    check_data(run)
+    return rows, keys, labels, probabilities
+
+
+def _kept(folder: Path, run: Run, blob: str | None) -> Kept:
+    """The parts of the same scoring; those of others (trained again, other data) are removed."""
+    facts = [sha1_of(folder / BEST), run.data_sha256, blob, run.gpu, run.threads,
+             os.environ.get("OPENBLAS_CORETYPE")]
+    mine = folder / (KEPT + hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16])
+    forget(folder, mine)
+    return Kept(mine, lambda: check_data(run))
 
 
 def evaluate(folder: Path, run: Run) -> None:
     """Score the test set with the best snapshot: patches.h5 and scores.csv."""
     use_device(run.gpu)
     candidates = read_test_candidates(Path(run.data))
-    rows, keys, labels, probabilities = _answers(folder, run, "test", _patches_done)
-    check_data(run)
+    rows, keys, labels, probabilities = _answers(folder, run, "test", _patches_done, keep=True)
     write_bytes(folder / PATCHES, features.hdf5({
         "key": np.array(keys, dtype="S8"), "label": labels.astype(np.int32),
         "probability": probabilities.astype(np.float32)}))
     write_scores(folder / SCORES, average(rows, keys, probabilities, candidates), run.classes)
+    forget(folder)
 
 
 def validate(folder: Path, run: Run, name: str) -> None:
     """Score a validation set with the best snapshot: validation.h5."""
     use_device(run.gpu)
     rows, _, labels, probabilities = _answers(folder, run, name)
-    check_data(run)
     write_validation(folder, Judged(name, np.array([row.key for row in rows]),
                                     np.array([row.group for row in rows]), labels, probabilities))
 

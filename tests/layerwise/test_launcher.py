@@ -180,7 +180,7 @@ def test_a_training_is_begun_again_as_long_as_it_gets_on(prepared, tmp_path, mon
     assert starts.works == 4
 
 
-def test_a_scoring_that_takes_longer_than_a_job_fails(prepared, tmp_path, monkeypatch):
+def test_a_scoring_that_gets_no_further_in_a_job_fails(prepared, tmp_path, monkeypatch):
     """Not in the job that has trained too, but in the next, which had all its time for scoring."""
     given = handed_over(prepared, tmp_path / "runs")
     folder = given.runs[0].folder(tmp_path / "runs")
@@ -190,8 +190,12 @@ def test_a_scoring_that_takes_longer_than_a_job_fails(prepared, tmp_path, monkey
     assert starts.begin(0) is None
     assert starts.begin(1) is None
     assert starts.begin(1) is None                     # preempted: had not all of its time
-    assert starts.begin(2) == f"scoring 6 patches: {NOTHING_SAVED}"
-    assert starts.works == 3
+    part = folder / "scoring-0" / "000000.npz"
+    part.parent.mkdir()
+    part.touch()
+    assert starts.begin(2) is None                     # it had kept a part
+    assert starts.begin(3) == f"scoring 6 patches (parts done: 1): {NOTHING_SAVED}"
+    assert starts.works == 4
 
 
 def test_a_handcrafted_system_that_takes_longer_than_a_job_fails(prepared, tmp_path, monkeypatch):

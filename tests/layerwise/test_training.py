@@ -16,7 +16,7 @@ import tiny
 from killing import forked_workers
 from training import ONE_THREAD, PROFILE, blobs, content, setting, train_at
 
-from layerwise import alexnet, child, prefix
+from layerwise import alexnet, child, kept, prefix
 from layerwise import sweep as sweep_module
 from layerwise.child import Children, Interrupted
 from layerwise.contracts import read_scores, read_table
@@ -152,6 +152,44 @@ def test_killed_runs_resume_to_the_same_bits(prepared, uninterrupted, tmp_path):
         kill_at(fatal, "scratch-gaussian", shared)
     folder = train_at("scratch-gaussian", shared, verb=evaluate_run)
     assert content(folder) == content(uninterrupted)
+
+
+@pytest.mark.parametrize("depth", ["scratch-gaussian", "fc6"])
+def test_a_killed_scoring_goes_on_after_its_last_part(prepared, source_weights, tmp_path,
+                                                      monkeypatch, depth):
+    """70 test patches in batches of 32 and parts of 32: killed after two, six are left."""
+    monkeypatch.setattr(child, "subprocess", forked_workers())
+    monkeypatch.setattr(kept, "PART_PATCHES", 32)
+    data = tiny.write_prepared(tmp_path / "polyp" / "tiny", test=70)
+    whole = train_at(depth, setting(data, tmp_path / "whole", source_weights), verb=evaluate_run)
+    shared = setting(data, tmp_path / "killed", source_weights)
+    if depth == "fc6":
+        store_features(shared, [make_run(shared, DEPTHS[depth], 100, 7)], 1, Children(),
+                       lambda done, total: None)
+    folder, counts = train_at(depth, shared), []
+
+    def kill(run, event):
+        counts.append(event.get("patches", 0))
+        if sum(counts) == 64:
+            raise Killed
+    with pytest.raises(Killed):
+        train_at(depth, shared, kill, verb=evaluate_run)
+    parts = sorted(folder.glob("scoring-*/*.npz"))
+    assert [path.name for path in parts] == ["000000.npz", "000001.npz"]
+    stale = folder / "scoring-of-another-network"
+    shutil.copytree(parts[0].parent, stale)
+    counts.clear()
+    train_at(depth, shared, lambda run, event: counts.append(event.get("patches", 0)),
+             verb=evaluate_run)
+    assert [count for count in counts if count] == [64, 6]
+    assert content(folder)["scores"] == content(whole)["scores"]
+    assert not list(folder.glob("scoring-*"))
+
+
+def test_an_unreadable_part_is_named(tmp_path):
+    (tmp_path / "000000.npz").write_bytes(b"no archive")
+    with pytest.raises(InputError, match="000000.npz: unreadable .*; delete "):
+        kept.Kept(tmp_path)
 
 
 def test_asked_to_stop_it_finishes_the_iteration_and_resumes(prepared, uninterrupted, tmp_path):

@@ -94,7 +94,7 @@ def test_everything_fits_together(images: Path, wanted: Callable[..., Request],
 def test_patches_are_the_images_stretched(images: Path, wanted: Callable[..., Request]) -> None:
     dataset = prepare.prepare(wanted(images, fractions=(1.0,)))
     rows = contracts.read_index(dataset / "test" / "index.csv")
-    _, patches, _ = next(score.batches(dataset / "test" / "lmdb", 3))
+    patches, _ = next(score.batches(dataset / "test" / "lmdb", 3))
     original = cv2.imread(str(images / f"{rows[0].case}.png"))
     height, width = original.shape[:2]
     patch = patches[0].transpose(1, 2, 0)

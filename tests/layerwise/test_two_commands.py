@@ -127,7 +127,7 @@ def test_data_prepared_anew_under_a_run_are_not_mixed_in(copied, tmp_path, monke
         if arguments[0] == verb:
             prepare_anew(copied.data, name, "other")
     monkeypatch.setattr(child, "subprocess", forked_workers(prepare))
-    with pytest.raises(InputError, match="tiny: prepared anew with other data while a run"):
+    with pytest.raises(InputError, match="tiny: prepared anew, with other data than the run"):
         copied.evaluate(WHOLE, tmp_path / "runs")
     folder = tmp_path / "runs" / "polyp" / "tiny" / WHOLE / "100" / "7"
     assert not (folder / "scores.csv").exists()

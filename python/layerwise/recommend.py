@@ -161,11 +161,13 @@ def recommend(wanted: Wanted) -> Recommendation:
     if wanted.task.by_region:
         raise InputError(f"recommend is not for task {wanted.task.name}: its networks are compared "
                          "by the error of traced lines; see layerwise sweep")
-    setting, fractions, no_curve = _prepared(wanted)
+    setting, no_curve = _prepared(wanted)
     for line in _beforehand(setting, len(wanted.seeds)):
         print(line, flush=True)
-    sizes = {fraction: _size(setting, fraction) for fraction in fractions}
+    sizes = {fraction: _size(setting, fraction)
+             for fraction in ([100] if no_curve else sorted(wanted.fractions))}
     task, fewer = setting.task, _fewer(setting.task)
+    fractions = list(sizes)
     if fewer == task.group:
         fractions = growing({fraction: size[0] for fraction, size in sizes.items()})
         if len(fractions) == 1 < len(sizes):
@@ -196,19 +198,14 @@ def recommend(wanted: Wanted) -> Recommendation:
         tuple(f"{what}: {text} (stand-in)" for what, text in named if text))
 
 
-def _prepared(wanted: Wanted) -> tuple[Setting, list[int], str]:
-    """The data and weights, the percentages that can be made, and why none but 100, if so."""
-    fractions = sorted(wanted.fractions)
-    why = ""
-    while True:
-        try:
-            setting = make(replace(wanted, fractions=tuple(fractions)))[0]
-            return setting, fractions, why if fractions == [100] else ""
-        except InputError as error:
-            if fractions == [100]:
-                raise
-            why = str(error)
-        print(f"learning curve without {fractions.pop(0)}%: {why}", flush=True)
+def _prepared(wanted: Wanted) -> tuple[Setting, str]:
+    """The data and weights; where the smaller training sets cannot be made, without, and why."""
+    try:
+        return make(wanted)[0], ""
+    except InputError as error:
+        if set(wanted.fractions) == {100}:
+            raise
+        return make(replace(wanted, fractions=(100,)))[0], str(error)
 
 
 def _beforehand(setting: Setting, seeds: int) -> list[str]:

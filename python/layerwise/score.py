@@ -38,7 +38,11 @@ def _reading(lmdb_folder: Path) -> Iterator[Any]:
 def keys_of(lmdb_folder: Path) -> list[str]:
     """All keys of an LMDB, in order; InputError when it is missing, corrupt or empty."""
     with _reading(lmdb_folder) as view:
-        keys = [key.decode() for key in view.cursor().iternext(values=False)]
+        return [key.decode() for key in _keys(lmdb_folder, view)]
+
+
+def _keys(lmdb_folder: Path, view: Any) -> list[bytes]:
+    keys = list(view.cursor().iternext(values=False))
     if not keys:
         raise InputError(f"{lmdb_folder}: the LMDB is empty")
     return keys
@@ -55,12 +59,12 @@ def batches(lmdb_folder: Path, size: int, begin: int = 0
     """
     from caffe.proto import caffe_pb2
 
-    keys = keys_of(lmdb_folder)
     with _reading(lmdb_folder) as view:
+        keys = _keys(lmdb_folder, view)
         for first in range(begin, len(keys), size):
             images, labels = [], []
             for key in keys[first:first + size]:
-                datum = caffe_pb2.Datum.FromString(view.get(key.encode()))
+                datum = caffe_pb2.Datum.FromString(view.get(key))
                 images.append(np.frombuffer(datum.data, np.uint8).reshape(
                     datum.channels, datum.height, datum.width))
                 labels.append(datum.label)

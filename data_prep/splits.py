@@ -114,16 +114,13 @@ def pools(candidates: Sequence[Candidate], order: Sequence[str], reduced_by: str
 
 def _enough(groups: Sequence[str], count: int, candidates: Sequence[Candidate]) -> int:
     """Length, `count` at least, of the prefix that holds every label of these groups."""
-    labels_of: dict[str, set[int]] = {}
+    places = {group: place for place, group in enumerate(groups, 1)}
+    first: dict[int, int] = {}
     for row in candidates:
-        labels_of.setdefault(row.group, set()).add(row.label)
-
-    def held(part: Sequence[str]) -> set[int]:
-        return {label for group in part for label in labels_of.get(group, ())}
-
-    while held(groups[:count]) < held(groups):
-        count += 1
-    return count
+        if row.group in places:
+            place = places[row.group]
+            first[row.label] = min(place, first.get(row.label, place))
+    return max([count, *first.values()])
 
 
 def _reduced_units(candidates: Sequence[Candidate], unit: str, fraction: float, seed: int

@@ -81,8 +81,7 @@ def prepare(request: Request) -> Path:
         views=views.UPRIGHT if request.upright else views.ALL,
         warn=functools.partial(oddities.warnings, classes=names))
     dataset = common.prepare(recipe, request)
-    read = {image.image_path for image in recipe.read(request.source)}
-    beside = reader.left_out(request.source, read)
+    beside = reader.left_out(request.source)
     if beside:
         print(f"  warning: {len(beside)} files beside the images were not read, {beside[0]} the "
               "first")

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -120,18 +120,20 @@ def _classes(table: Path, lines: Sequence[Line], negative: str) -> tuple[str, ..
     return (first, *(name for name in names if name != first))
 
 
-def left_out(source: Path, read: Collection[Path]) -> list[Path]:
-    """Files in a folder of classes that are not among those read; none where a table names them.
+def left_out(source: Path) -> list[Path]:
+    """Files in a folder of classes that `read_images` does not read; none where a table names them.
 
-    The tables of groups beside the classes are not counted.
+    The tables of groups beside the classes are not counted. Raises InputError as `read_images`.
     """
     if source.is_file() or (source / manifest.MANIFEST).is_file():
         return []
-    tables = {path for path in _visible(source) if path.suffix == ".csv"}
-    return [path for path in _files(source) if path not in tables and path not in read]
+    used = {path for path in _visible(source) if path.suffix == ".csv"}
+    used.update(line.path for line in _from_folders(source))
+    return [path for path in _files(source) if path not in used]
 
 
 def _files(folder: Path) -> Iterator[Path]:
+    """Files in a folder and its folders, however deep."""
     for path in _visible(folder):
         if path.is_dir():
             yield from _files(path)
@@ -207,7 +209,8 @@ def _check_layout(folder: Path, classes: Sequence[Path]) -> None:
     for one in classes:
         groups = [path for path in _visible(one) if path.is_dir()]
         for group in groups:
-            deep = next(_deeper(group), None)
+            deep = next((path for path in _files(group)
+                         if path.parent != group and _is_image(path)), None)
             if deep:
                 raise InputError(f"{deep}: deeper than CLASS/GROUP/image; move it into the "
                                  "folder of its group, or name the folder above the classes")
@@ -216,14 +219,6 @@ def _check_layout(folder: Path, classes: Sequence[Path]) -> None:
                 raise InputError(f"{place}: no image in it ("
                                  f"{', '.join(images.IMAGE_SUFFIXES)}, DICOM); add or convert its "
                                  "images, or remove the folder")
-
-
-def _deeper(folder: Path) -> Iterator[Path]:
-    """Images in the folders of a folder, however deep."""
-    for path in _visible(folder):
-        if path.is_dir():
-            yield from _images(path)
-            yield from _deeper(path)
 
 
 def _with_groups(folder: Path, flat: Sequence[tuple[Path, str]]) -> list[Line]:
@@ -250,8 +245,11 @@ def _visible(folder: Path) -> Iterable[Path]:
 
 
 def _images(folder: Path) -> list[Path]:
-    return [path for path in _visible(folder)
-            if path.is_file() and (path.suffix.lower() in SUFFIXES or _is_dicom(path))]
+    return [path for path in _visible(folder) if _is_image(path)]
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and (path.suffix.lower() in SUFFIXES or _is_dicom(path))
 
 
 def _is_dicom(path: Path) -> bool:

@@ -135,9 +135,10 @@ def page_of(study: Study, page: Path, method: str = BARS) -> str:
         compared = compare_curves(study, table, resampled, method)
         pairs = curve_tables(study, compared, method)
     verdicts = judge_all(study, resampled)     # none on a task that is not the paper's
-    claims = [("claims", "The paper's claims", claim_table(study, verdicts).html())]
+    claims = [("claims", "The paper's claims", claim_table(study, verdicts).html())] \
+        if verdicts else []
     sections = (
-        *(claims if verdicts else ()),
+        *claims,
         ("figures", "Figures", f'<div class="figures">{"".join(figures)}</div>'),
         ("tables", "Tables", "".join(one.html() for one in results)),
         ("pairs", "Pairs of systems", "".join(
